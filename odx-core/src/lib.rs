@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod hash;
+mod id;
+mod office;
+
+pub mod clock;
+pub mod crm;
+pub mod error;
+#[cfg(feature = "http")]
+pub mod http;
+pub mod model;
+pub mod phi;
+pub mod policy;
+pub mod sink;
+pub mod source;
+
+pub use error::{Disposition, Error, ErrorKind, Result};
+pub use hash::{ContentHash, IdempotencyKey, LedgerHash};
+pub use id::{
+    AppointmentKey, ExternalId, ExternalIds, HouseholdKey, IdScheme, OfficeId, PatientKey,
+    RecallKey, SinkId, SourceId,
+};
+pub use office::Office;
+pub use phi::{Phi, Secret};

@@ -1,0 +1,34 @@
+//! "Six-month check-up due".
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{PatientKey, RecallKey};
+use crate::model::{Interval, Label};
+
+/// One recall of one patient: one per kind of visit that comes round again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recall {
+    /// Its key.
+    pub key: RecallKey,
+    /// Whose recall.
+    pub patient: PatientKey,
+    /// The day that counts. None: never seen, or disabled.
+    pub due: Option<NaiveDate>,
+    /// The last visit that started the clock.
+    pub previous: Option<NaiveDate>,
+    /// How often it comes round.
+    pub interval: Option<Interval>,
+    /// Day of the booked visit that will answer it.
+    pub scheduled: Option<NaiveDate>,
+    /// Switched off by the practice.
+    pub disabled: bool,
+    /// Hidden until this day; on the day itself it shows again.
+    pub snoozed_until: Option<NaiveDate>,
+    /// Hidden until the family's balance falls.
+    pub held_for_balance: bool,
+    /// Wanted as soon as possible.
+    pub urgent: bool,
+    /// The practice's own statuses, among them the kind of recall.
+    pub labels: Vec<Label>,
+}

@@ -1,0 +1,164 @@
+//! What travels from a source to the store.
+
+use serde::{Deserialize, Serialize};
+
+use crate::hash::LedgerHash;
+use crate::id::{AppointmentKey, PatientKey, RecallKey};
+use crate::model::{Appointment, Patient, Recall};
+
+/// The kinds of record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordKind {
+    /// [`Patient`]
+    Patient,
+    /// [`Recall`]
+    Recall,
+    /// [`Appointment`]
+    Appointment,
+}
+
+impl RecordKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Patient, Self::Recall, Self::Appointment];
+
+    /// A stable number for stores.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Patient => 0,
+            Self::Recall => 1,
+            Self::Appointment => 2,
+        }
+    }
+
+    /// In the plural, for a person.
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::Patient => "patients",
+            Self::Recall => "recalls",
+            Self::Appointment => "appointments",
+        }
+    }
+}
+
+/// The key of any record within one source.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RecordKey {
+    /// A patient.
+    Patient(PatientKey),
+    /// A recall.
+    Recall(RecallKey),
+    /// An appointment.
+    Appointment(AppointmentKey),
+}
+
+impl RecordKey {
+    /// Which kind it names.
+    pub const fn kind(&self) -> RecordKind {
+        match self {
+            Self::Patient(_) => RecordKind::Patient,
+            Self::Recall(_) => RecordKind::Recall,
+            Self::Appointment(_) => RecordKind::Appointment,
+        }
+    }
+
+    /// The id as the source knows it.
+    pub fn native(&self) -> &str {
+        match self {
+            Self::Patient(key) => key.native(),
+            Self::Recall(key) => key.native(),
+            Self::Appointment(key) => key.native(),
+        }
+    }
+}
+
+/// One record, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "patients are the most common kind, and pages are short-lived"
+)]
+pub enum Record {
+    /// A patient.
+    Patient(Patient),
+    /// A recall.
+    Recall(Recall),
+    /// An appointment.
+    Appointment(Appointment),
+}
+
+impl Record {
+    /// Which kind it is.
+    pub const fn kind(&self) -> RecordKind {
+        match self {
+            Self::Patient(_) => RecordKind::Patient,
+            Self::Recall(_) => RecordKind::Recall,
+            Self::Appointment(_) => RecordKind::Appointment,
+        }
+    }
+
+    /// Its native id.
+    pub fn native(&self) -> &str {
+        match self {
+            Self::Patient(patient) => patient.key.native(),
+            Self::Recall(recall) => recall.key.native(),
+            Self::Appointment(appointment) => appointment.key.native(),
+        }
+    }
+
+    /// What it hangs from: the household of a patient, the patient of the rest.
+    pub fn parent(&self) -> &str {
+        match self {
+            Self::Patient(patient) => patient.household.native(),
+            Self::Recall(recall) => recall.patient.native(),
+            Self::Appointment(appointment) => appointment.patient.native(),
+        }
+    }
+
+    /// The bytes a store keeps, into `body`. They hold PHI.
+    pub(crate) fn encode(&self, body: &mut Vec<u8>) -> Result<LedgerHash, serde_json::Error> {
+        body.clear();
+        match self {
+            Self::Patient(patient) => serde_json::to_writer(&mut *body, patient)?,
+            Self::Recall(recall) => serde_json::to_writer(&mut *body, recall)?,
+            Self::Appointment(appointment) => serde_json::to_writer(&mut *body, appointment)?,
+        }
+        Ok(LedgerHash::of(body))
+    }
+}
+
+/// A row that could not be read: which, why, and a hash to notice when it
+/// changes. Never the row's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRecord {
+    /// Which kind was being read.
+    pub kind: RecordKind,
+    /// Its native id where that much could be read, else `?` and the hash.
+    pub native: String,
+    /// What is wrong with it, in words that quote nothing of the row.
+    pub reason: String,
+    /// Hash of the row.
+    pub hash: LedgerHash,
+}
+
+impl BadRecord {
+    /// A bad row; `raw` is hashed, not kept.
+    pub fn new(
+        kind: RecordKind,
+        native: Option<&str>,
+        reason: impl Into<String>,
+        raw: &[u8],
+    ) -> Self {
+        let hash = LedgerHash::of(raw);
+        let native = native.map_or_else(
+            || format!("?{}", crate::hash::hex(&hash.as_bytes()[..8])),
+            str::to_owned,
+        );
+        Self {
+            kind,
+            native,
+            reason: reason.into(),
+            hash,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+#![doc = include_str!("../README.md")]
+#[cfg(feature = "sim")]
+pub mod sim;
