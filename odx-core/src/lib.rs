@@ -6,6 +6,7 @@ mod office;
 
 pub mod clock;
 pub mod crm;
+pub mod engine;
 pub mod error;
 #[cfg(feature = "http")]
 pub mod http;
@@ -14,7 +15,12 @@ pub mod phi;
 pub mod policy;
 pub mod sink;
 pub mod source;
+pub mod store;
 
+#[cfg(feature = "testkit")]
+pub mod testkit;
+
+pub use engine::{Mode, Pipeline, RunReport};
 pub use error::{Disposition, Error, ErrorKind, Result};
 pub use hash::{ContentHash, IdempotencyKey, LedgerHash};
 pub use id::{

@@ -1,0 +1,234 @@
+//! Follows a practice: polls, delivers, looks again at midnight, until told to stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, Days, Utc};
+use tokio::sync::{Notify, watch};
+
+use super::ingest::Reader;
+use super::reconcile::Courier;
+use super::{Event, Mode, Pipeline, RunReport};
+use crate::error::{ErrorKind, Result};
+use crate::sink::CrmSink;
+use crate::source::Extent;
+use crate::store::Epoch;
+
+/// Ends whoever holds its [`Stop`], when told to or when dropped.
+#[derive(Debug)]
+pub struct Shutdown(watch::Sender<bool>);
+
+/// Says when to stop. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Stop(Option<watch::Receiver<bool>>);
+
+impl Shutdown {
+    /// A pair.
+    pub fn new() -> (Self, Stop) {
+        let (sender, receiver) = watch::channel(false);
+        (Self(sender), Stop(Some(receiver)))
+    }
+
+    /// Asks everybody to stop at the next commit.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Stop {
+    /// One that never stops.
+    pub const fn never() -> Self {
+        Self(None)
+    }
+
+    /// Whether to stop.
+    pub fn is_set(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|stop| *stop.borrow() || stop.has_changed().is_err())
+    }
+
+    /// Returns when it is time to stop. Cancel safe.
+    pub async fn wait(&self) {
+        match self.0.clone() {
+            // An error says that the Shutdown is gone, which stops as well.
+            Some(mut stop) => drop(stop.wait_for(|stop| *stop).await),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Shortest time between two rounds of deliveries: many parked ops come back
+/// one by one, and each round has a price.
+const BREATH: Duration = Duration::from_millis(50);
+
+impl Pipeline {
+    /// Follows the practice until `stop`. Failures of the source and of the
+    /// sinks are waited out; each is an [`Event::Problem`].
+    ///
+    /// # Errors
+    /// A wrong pairing, or a run that was superseded.
+    pub async fn run(&self, stop: Stop) -> Result<()> {
+        let mut failures = 0;
+        let state = loop {
+            // The state may be on a disk that is full just now.
+            match self.open().await {
+                Ok(state) => break state,
+                Err(error) if error.kind() != ErrorKind::State => return Err(error),
+                Err(error) => {
+                    failures += 1;
+                    let wait = self.backoff().halted(failures);
+                    self.observer.event(&Event::Problem {
+                        what: &error.chain(),
+                        again: Some(self.clock.now() + wait),
+                    });
+                    tokio::select! {
+                        () = self.clock.sleep(wait) => {}
+                        () = stop.wait() => return Ok(()),
+                    }
+                }
+            }
+        };
+        let epoch = state.epoch;
+        let imported = AtomicBool::new(state.imported);
+        let news: Vec<_> = self.sinks.iter().map(|_| Notify::new()).collect();
+        let reading = self.read_on(
+            Reader::new(self, epoch, Extent::Changes),
+            &imported,
+            &news,
+            &stop,
+        );
+        let delivering = futures::future::try_join_all(
+            self.sinks
+                .iter()
+                .zip(&news)
+                .map(|(sink, news)| self.deliver_on(sink, epoch, &imported, news, &stop)),
+        );
+        futures::future::try_join(reading, delivering)
+            .await
+            .map(|_| ())
+    }
+
+    async fn pause(&self, wait: Duration, stop: &Stop) {
+        tokio::select! {
+            () = self.clock.sleep(wait) => {}
+            () = stop.wait() => {}
+        }
+    }
+
+    async fn read_on(
+        &self,
+        mut reader: Reader<'_>,
+        imported: &AtomicBool,
+        news: &[Notify],
+        stop: &Stop,
+    ) -> Result<()> {
+        let mut failures = 0;
+        let mut listed: Option<DateTime<Utc>> = None;
+        while !stop.is_set() {
+            let began = self.clock.now();
+            let swept_at = self.swept_at().await;
+            // A listing that could not be completed is not begun again at once.
+            let extent = self.extent(swept_at.max(listed));
+            reader.set_extent(extent);
+            let mut report = RunReport::new(self.office.id().as_str(), Mode::Live, began);
+            let before = self.source.requests();
+            let end = reader.pass(&mut report, stop).await;
+            let wait = match end {
+                Ok(()) => {
+                    failures = 0;
+                    if !stop.is_set() {
+                        imported.store(true, Ordering::Release);
+                        if extent == Extent::Everything {
+                            listed = Some(began);
+                        }
+                    }
+                    report.complete = true;
+                    let spent = (self.clock.now() - began).to_std().unwrap_or_default();
+                    self.schedule.poll.saturating_sub(spent)
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::Superseded | ErrorKind::Bug) => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    // A pass that came further is a new beginning, not the same failure again.
+                    failures = if report.read > 0 { 1 } else { failures + 1 };
+                    let wait = self.backoff().after(&error, failures);
+                    self.problem(&mut report, &error, Some(self.clock.now() + wait));
+                    wait
+                }
+            };
+            report.source_requests = self.source.requests() - before;
+            report.finished = self.clock.now();
+            self.observer.event(&Event::Report(&report));
+            news.iter().for_each(Notify::notify_one);
+            self.pause(wait, stop).await;
+        }
+        Ok(())
+    }
+
+    async fn swept_at(&self) -> Option<DateTime<Utc>> {
+        self.store.swept_at(self.source.id()).await.ok().flatten()
+    }
+
+    async fn deliver_on(
+        &self,
+        sink: &Arc<dyn CrmSink>,
+        epoch: Epoch,
+        imported: &AtomicBool,
+        news: &Notify,
+        stop: &Stop,
+    ) -> Result<()> {
+        let mut courier = Courier::new(self, Arc::clone(sink), epoch, Mode::Live);
+        let mut failures = 0;
+        let mut wake: Option<DateTime<Utc>> = Some(self.clock.now());
+        let mut heed_news = true;
+        while !stop.is_set() {
+            let now = self.clock.now();
+            let midnight = self.office.midnight(
+                self.office
+                    .today(now)
+                    .checked_add_days(Days::new(1))
+                    .unwrap_or_default(),
+            );
+            let until = wake.map_or(midnight, |wake| wake.min(midnight));
+            let wait = (until - now).to_std().unwrap_or_default().max(BREATH);
+            tokio::select! {
+                () = self.clock.sleep(wait) => {}
+                () = news.notified(), if heed_news => courier.distrust_stops(),
+                () = stop.wait() => break,
+            }
+            if !imported.load(Ordering::Acquire) {
+                wake = None;
+                continue;
+            }
+            let now = self.clock.now();
+            let mut report = RunReport::new(self.office.id().as_str(), Mode::Live, now);
+            let before = sink.requests();
+            match courier.round(&mut report, stop).await {
+                Ok(next) => {
+                    failures = 0;
+                    wake = next;
+                    heed_news = true;
+                    report.complete = next.is_none();
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::Superseded | ErrorKind::Bug) => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    failures += 1;
+                    let again = self.clock.now() + self.backoff().after(&error, failures);
+                    self.problem(&mut report, &error, Some(again));
+                    wake = Some(again);
+                    // What the practice says meanwhile does not mend this.
+                    heed_news = false;
+                }
+            }
+            report.sink_requests = sink.requests() - before;
+            report.finished = self.clock.now();
+            self.observer.event(&Event::Report(&report));
+        }
+        Ok(())
+    }
+}

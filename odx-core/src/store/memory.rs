@@ -1,0 +1,556 @@
+//! State in memory: for tests, dry experiments and nothing that must last.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::view::{self, Digest, DigestKey, Row};
+use super::{
+    AckCommit, Acknowledged, Counts, Due, DueQuery, Epoch, Opening, PageCommit, PageOutcome,
+    Parked, SourceState, Standing, StateStore,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::hash::LedgerHash;
+use crate::id::{ExternalId, ExternalIds, HouseholdKey, SinkId, SourceId};
+use crate::model::{Blocked, Channel, HouseholdView, Member, RecordKind};
+use crate::sink::{Account, Suppression};
+use crate::source::{Change, Cursor, Position};
+
+/// State that ends with the process.
+#[derive(Debug)]
+pub struct MemoryStore {
+    key: DigestKey,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    sources: BTreeMap<SourceId, Source>,
+    sinks: BTreeMap<SinkId, Sink>,
+}
+
+#[derive(Debug, Default)]
+struct Source {
+    epoch: u64,
+    cursor: Option<Cursor>,
+    imported: bool,
+    swept_at: BTreeMap<RecordKind, DateTime<Utc>>,
+    records: BTreeMap<(RecordKind, String), Stored>,
+    unreadable: BTreeMap<(RecordKind, String), u64>,
+    listing: BTreeMap<RecordKind, u64>,
+    runs: Vec<(DateTime<Utc>, String)>,
+}
+
+#[derive(Debug)]
+struct Stored {
+    parent: String,
+    hash: LedgerHash,
+    body: Vec<u8>,
+    changed_on: NaiveDate,
+    /// The listing number under which it was last seen.
+    seen: u64,
+    missed: bool,
+    gone: bool,
+}
+
+#[derive(Debug)]
+struct Sink {
+    source: SourceId,
+    account: Account,
+    cursor: Option<Cursor>,
+    routes: BTreeMap<String, Route>,
+    ledger: BTreeMap<ExternalId, Acknowledged>,
+    parked: BTreeMap<ExternalId, Parked>,
+    stops: BTreeSet<(Channel, Digest)>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Route {
+    generation: u64,
+    seen: u64,
+    again: Option<NaiveDate>,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self {
+            key: DigestKey::random(),
+            inner: Mutex::default(),
+        }
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unknown(what: &str) -> Error {
+    Error::new(ErrorKind::Bug, format!("{what} was not opened"))
+}
+
+fn superseded() -> Error {
+    Error::new(
+        ErrorKind::Superseded,
+        "another run has taken over this source",
+    )
+}
+
+impl Inner {
+    fn source(&mut self, id: &SourceId) -> Result<&mut Source> {
+        self.sources
+            .get_mut(id)
+            .ok_or_else(|| unknown("the source"))
+    }
+
+    fn sink(&mut self, id: &SinkId) -> Result<&mut Sink> {
+        self.sinks.get_mut(id).ok_or_else(|| unknown("the sink"))
+    }
+
+    fn current(&mut self, id: &SourceId, epoch: Epoch) -> Result<&mut Source> {
+        let source = self.source(id)?;
+        if source.epoch == epoch.0 {
+            Ok(source)
+        } else {
+            Err(superseded())
+        }
+    }
+
+    fn raise(&mut self, source: &SourceId, households: &BTreeSet<String>) {
+        for sink in self
+            .sinks
+            .values_mut()
+            .filter(|sink| sink.source == *source)
+        {
+            for household in households {
+                sink.routes.entry(household.clone()).or_default().generation += 1;
+            }
+        }
+    }
+}
+
+impl Source {
+    /// The households that a change to this record concerns.
+    fn household(&self, kind: RecordKind, parent: &str) -> Option<String> {
+        match kind {
+            RecordKind::Patient => Some(parent.to_owned()),
+            _ => self
+                .records
+                .get(&(RecordKind::Patient, parent.to_owned()))
+                .map(|patient| patient.parent.clone()),
+        }
+    }
+
+    fn live(&self, kind: RecordKind) -> u64 {
+        let live = self
+            .records
+            .iter()
+            .filter(|((k, _), stored)| *k == kind && !stored.gone)
+            .count();
+        u64::try_from(live).unwrap_or(u64::MAX)
+    }
+}
+
+#[async_trait]
+impl StateStore for MemoryStore {
+    async fn open_run(&self, opening: &Opening) -> Result<SourceState> {
+        let mut inner = self.lock();
+        for (id, account) in &opening.sinks {
+            if let Some(sink) = inner.sinks.get(id) {
+                super::pairing::check(id, &opening.source, account, &sink.source, &sink.account)?;
+            }
+            for sink in inner.sinks.values() {
+                super::pairing::check_shared(
+                    &opening.source,
+                    account,
+                    &sink.source,
+                    &sink.account,
+                )?;
+            }
+        }
+        let households: BTreeSet<String> =
+            inner
+                .sources
+                .get(&opening.source)
+                .map_or_else(BTreeSet::new, |source| {
+                    source
+                        .records
+                        .iter()
+                        .filter(|((kind, _), _)| *kind == RecordKind::Patient)
+                        .map(|(_, stored)| stored.parent.clone())
+                        .collect()
+                });
+        for (id, account) in &opening.sinks {
+            inner.sinks.entry(id.clone()).or_insert_with(|| Sink {
+                source: opening.source.clone(),
+                account: account.clone(),
+                cursor: None,
+                routes: households
+                    .iter()
+                    .map(|h| {
+                        (
+                            h.clone(),
+                            Route {
+                                generation: 1,
+                                ..Route::default()
+                            },
+                        )
+                    })
+                    .collect(),
+                ledger: BTreeMap::new(),
+                parked: BTreeMap::new(),
+                stops: BTreeSet::new(),
+            });
+        }
+        let source = inner.sources.entry(opening.source.clone()).or_default();
+        source.epoch += 1;
+        Ok(SourceState {
+            epoch: Epoch(source.epoch),
+            imported: source.imported,
+            swept_at: source.swept_at.values().min().copied(),
+        })
+    }
+
+    async fn commit_page(&self, commit: PageCommit) -> Result<PageOutcome> {
+        let mut inner = self.lock();
+        let source = inner.current(&commit.source, commit.epoch)?;
+        if source.cursor != commit.from {
+            return Err(superseded());
+        }
+        let mut outcome = PageOutcome::default();
+        let mut raised = BTreeSet::new();
+        let mut body = Vec::new();
+        for change in commit.page.changes {
+            match change {
+                Change::Upsert(record) => {
+                    let hash = record.encode(&mut body).map_err(|_| {
+                        Error::new(ErrorKind::Bug, "a record could not be written as json")
+                    })?;
+                    let kind = record.kind();
+                    let seen = source.listing.get(&kind).copied().unwrap_or_default();
+                    let key = (kind, record.native().to_owned());
+                    source.unreadable.remove(&key);
+                    if let Some(known) = source.records.get_mut(&key) {
+                        known.seen = seen;
+                        known.missed = false;
+                        if known.hash == hash && !known.gone {
+                            outcome.unchanged += 1;
+                            continue;
+                        }
+                    }
+                    outcome.changed += 1;
+                    let before = source.records.get(&key).map(|known| known.parent.clone());
+                    raised.extend(before.and_then(|parent| source.household(kind, &parent)));
+                    source.records.insert(
+                        key,
+                        Stored {
+                            parent: record.parent().to_owned(),
+                            hash,
+                            body: body.clone(),
+                            changed_on: commit.today,
+                            seen,
+                            missed: false,
+                            gone: false,
+                        },
+                    );
+                    raised.extend(source.household(kind, record.parent()));
+                }
+                Change::Gone(key) => {
+                    let kind = key.kind();
+                    if let Some(known) = source.records.get_mut(&(kind, key.native().to_owned()))
+                        && !known.gone
+                    {
+                        known.gone = true;
+                        known.changed_on = commit.today;
+                        outcome.gone += 1;
+                        let parent = known.parent.clone();
+                        raised.extend(source.household(kind, &parent));
+                    }
+                }
+                Change::Unreadable(bad) => {
+                    outcome.unreadable += 1;
+                    let seen = source.listing.get(&bad.kind).copied().unwrap_or_default();
+                    let key = (bad.kind, bad.native);
+                    if let Some(known) = source.records.get_mut(&key) {
+                        known.seen = seen;
+                        known.missed = false;
+                    }
+                    source.unreadable.insert(key, seen);
+                }
+            }
+        }
+        for swept in commit.page.swept {
+            let kind = swept.kind;
+            let number = source.listing.get(&kind).copied().unwrap_or_default();
+            let live = source.live(kind);
+            let unseen = |stored: &Stored| !stored.gone && stored.seen < number;
+            let candidates: Vec<_> = source
+                .records
+                .iter()
+                .filter(|((k, _), stored)| *k == kind && unseen(stored) && stored.missed)
+                .map(|(key, _)| key.clone())
+                .collect();
+            let going = u64::try_from(candidates.len()).unwrap_or(u64::MAX);
+            if commit.brake.allows(going, live) {
+                for key in candidates {
+                    if let Some(stored) = source.records.get_mut(&key) {
+                        stored.gone = true;
+                        stored.changed_on = commit.today;
+                        let parent = stored.parent.clone();
+                        raised.extend(source.household(kind, &parent));
+                    }
+                }
+                outcome.gone += going;
+            } else {
+                outcome.held += going;
+            }
+            for ((k, _), stored) in &mut source.records {
+                if *k == kind && unseen(stored) {
+                    stored.missed = true;
+                }
+            }
+            source
+                .unreadable
+                .retain(|(k, _), seen| *k != kind || *seen >= number);
+            source.listing.insert(kind, number + 1);
+            source.swept_at.insert(kind, commit.now);
+        }
+        if let Position::CaughtUp(_) = commit.page.position {
+            source.imported = true;
+        }
+        source.cursor = Some(commit.page.position.cursor().clone());
+        inner.raise(&commit.source, &raised);
+        Ok(outcome)
+    }
+
+    async fn cursor(&self, source: &SourceId) -> Result<Option<Cursor>> {
+        Ok(self.lock().source(source)?.cursor.clone())
+    }
+
+    async fn swept_at(&self, source: &SourceId) -> Result<Option<DateTime<Utc>>> {
+        Ok(self.lock().source(source)?.swept_at.values().min().copied())
+    }
+
+    async fn restart_feed(&self, source: &SourceId, epoch: Epoch) -> Result<()> {
+        self.lock().current(source, epoch)?.cursor = None;
+        Ok(())
+    }
+
+    async fn due(&self, query: &DueQuery) -> Result<Vec<Due>> {
+        let mut inner = self.lock();
+        let sink = inner.sink(&query.sink)?;
+        let waiting: BTreeSet<&str> = sink
+            .parked
+            .values()
+            .filter(|parked| parked.not_before.is_some_and(|at| at <= query.now))
+            .map(|parked| parked.household.native())
+            .collect();
+        let due: Vec<(String, u64)> = sink
+            .routes
+            .iter()
+            .filter(|(household, _)| {
+                query
+                    .after
+                    .as_ref()
+                    .is_none_or(|after| household.as_str() > after.native())
+            })
+            .filter(|(household, route)| {
+                route.generation > route.seen
+                    || route.again.is_some_and(|day| day <= query.today)
+                    || waiting.contains(household.as_str())
+            })
+            .take(query.limit)
+            .map(|(household, route)| (household.clone(), route.generation))
+            .collect();
+        let stops = sink.stops.clone();
+        let parked = sink.parked.clone();
+        let source = inner.source(&query.source)?;
+        let mut found = Vec::with_capacity(due.len());
+        for (household, generation) in due {
+            let mut members = Vec::new();
+            for ((kind, native), stored) in &source.records {
+                if *kind != RecordKind::Patient || stored.parent != household {
+                    continue;
+                }
+                let patient = view::patient(&stored.row(RecordKind::Patient))?;
+                let blocked =
+                    self.key
+                        .blocked(&patient.record, &query.ids, |channel, digest| {
+                            Ok(stops.contains(&(channel, *digest)))
+                        })?;
+                let mut member = Member {
+                    patient,
+                    recalls: Vec::new(),
+                    appointments: Vec::new(),
+                    blocked: Blocked::default(),
+                };
+                member.blocked = blocked;
+                for ((kind, _), child) in &source.records {
+                    if *kind != RecordKind::Patient && child.parent == *native {
+                        view::hang(&mut member, &child.row(*kind))?;
+                    }
+                }
+                members.push(member);
+            }
+            let parked = parked
+                .values()
+                .filter(|parked| parked.household.native() == household)
+                .map(|parked| parked.external_id.clone())
+                .collect();
+            found.push(Due {
+                generation,
+                view: HouseholdView {
+                    key: HouseholdKey::new(household),
+                    members,
+                },
+                parked,
+            });
+        }
+        Ok(found)
+    }
+
+    async fn standing(&self, sink: &SinkId, ids: Vec<ExternalId>) -> Result<Vec<Standing>> {
+        let mut inner = self.lock();
+        let sink = inner.sink(sink)?;
+        Ok(ids
+            .iter()
+            .map(|id| Standing {
+                acknowledged: sink.ledger.get(id).cloned(),
+                parked: sink.parked.get(id).cloned(),
+            })
+            .collect())
+    }
+
+    async fn commit_acks(&self, commit: AckCommit) -> Result<()> {
+        let mut inner = self.lock();
+        inner.current(&commit.source, commit.epoch)?;
+        let sink = inner.sink(&commit.sink)?;
+        for (id, row) in commit.acknowledged {
+            sink.parked.remove(&id);
+            sink.ledger.insert(id, row);
+        }
+        for parked in commit.parked {
+            sink.parked.insert(parked.external_id.clone(), parked);
+        }
+        for id in commit.cleared {
+            sink.parked.remove(&id);
+        }
+        for (household, generation, again) in commit.reconciled {
+            if let Some(route) = sink.routes.get_mut(household.native()) {
+                route.seen = route.seen.max(generation);
+                route.again = again;
+            }
+        }
+        Ok(())
+    }
+
+    async fn next_wake(&self, sink: &SinkId) -> Result<Option<DateTime<Utc>>> {
+        let mut inner = self.lock();
+        Ok(inner
+            .sink(sink)?
+            .parked
+            .values()
+            .filter_map(|parked| parked.not_before)
+            .min())
+    }
+
+    async fn suppression_cursor(&self, sink: &SinkId) -> Result<Option<Cursor>> {
+        Ok(self.lock().sink(sink)?.cursor.clone())
+    }
+
+    async fn suppress(
+        &self,
+        sink: &SinkId,
+        ids: &ExternalIds,
+        stops: Vec<Suppression>,
+        next: Option<Cursor>,
+    ) -> Result<u64> {
+        let mut inner = self.lock();
+        let entry = inner.sink(sink)?;
+        entry.cursor = next;
+        let mut fresh = BTreeSet::new();
+        for stop in &stops {
+            for row in self.key.rows(stop)? {
+                if entry.stops.insert(row) {
+                    fresh.insert(row);
+                }
+            }
+        }
+        let source_id = entry.source.clone();
+        let mut concerned = Vec::new();
+        if !fresh.is_empty() {
+            for ((kind, _), stored) in &inner.source(&source_id)?.records {
+                if *kind == RecordKind::Patient {
+                    let patient = view::patient(&stored.row(RecordKind::Patient))?.record;
+                    let hit = self.key.blocked(&patient, ids, |channel, digest| {
+                        Ok(fresh.contains(&(channel, *digest)))
+                    })?;
+                    if hit != Blocked::default() {
+                        concerned.push(stored.parent.clone());
+                    }
+                }
+            }
+        }
+        let entry = inner.sink(sink)?;
+        for household in concerned {
+            entry.routes.entry(household).or_default().generation += 1;
+        }
+        Ok(u64::try_from(fresh.len()).unwrap_or(u64::MAX))
+    }
+
+    async fn counts(&self, source: &SourceId, sink: &SinkId) -> Result<Counts> {
+        let mut inner = self.lock();
+        let mut counts = Counts::default();
+        let source = inner.source(source)?;
+        for kind in RecordKind::ALL {
+            *counts.of_kind(kind) = source.live(kind);
+        }
+        counts.unreadable = u64::try_from(source.unreadable.len()).unwrap_or(u64::MAX);
+        let sink = inner.sink(sink)?;
+        counts.acknowledged = u64::try_from(sink.ledger.len()).unwrap_or(u64::MAX);
+        for parked in sink.parked.values() {
+            *if parked.not_before.is_some() {
+                &mut counts.waiting
+            } else {
+                &mut counts.refused
+            } += 1;
+        }
+        Ok(counts)
+    }
+
+    async fn parked(&self, sink: &SinkId, limit: usize) -> Result<Vec<Parked>> {
+        let mut inner = self.lock();
+        let mut parked: Vec<_> = inner.sink(sink)?.parked.values().cloned().collect();
+        parked.sort_by_key(|parked| (parked.not_before, parked.external_id.clone()));
+        parked.truncate(limit);
+        Ok(parked)
+    }
+
+    async fn record_run(&self, source: &SourceId, now: DateTime<Utc>, report: &str) -> Result<()> {
+        let mut inner = self.lock();
+        let runs = &mut inner.source(source)?.runs;
+        runs.push((now, report.to_owned()));
+        let spare = runs.len().saturating_sub(super::RUNS_KEPT);
+        runs.drain(..spare);
+        Ok(())
+    }
+}
+
+impl Stored {
+    fn row(&self, kind: RecordKind) -> Row<'_> {
+        Row {
+            kind,
+            body: &self.body,
+            gone: self.gone,
+            changed_on: self.changed_on,
+        }
+    }
+}

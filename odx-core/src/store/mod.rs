@@ -1,0 +1,347 @@
+//! What odx remembers: the mirror, the ledger, what is due, what is parked.
+//!
+//! Commits are values, not transaction handles: each is all or nothing, works
+//! through `dyn`, and cannot be made in the wrong order.
+
+mod memory;
+mod pairing;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod view;
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::hash::LedgerHash;
+use crate::id::{ExternalId, ExternalIds, HouseholdKey, SinkId, SourceId};
+use crate::model::{HouseholdView, RecordKind};
+use crate::sink::{Account, Suppression};
+use crate::source::{Cursor, Page};
+
+pub use memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
+
+/// Reports kept per source.
+const RUNS_KEPT: usize = 200;
+
+/// Who is about to work on a source.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// The source.
+    pub source: SourceId,
+    /// Every sink it feeds, with the account behind it.
+    pub sinks: Vec<(SinkId, Account)>,
+}
+
+/// The right to commit for one source, until somebody opens it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Epoch(pub u64);
+
+/// Where a source stands.
+#[derive(Debug, Clone)]
+pub struct SourceState {
+    /// This run's epoch. A commit with an older one is refused.
+    pub epoch: Epoch,
+    /// Read to the end at least once.
+    pub imported: bool,
+    /// When the kind whose complete listing is the longest ago was last listed.
+    /// None: nothing ever was.
+    pub swept_at: Option<DateTime<Utc>>,
+}
+
+/// How much of a listing may vanish at once before a person is asked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Brake {
+    /// This many may always vanish.
+    pub floor: u64,
+    /// And this share of what is there, 0 to 1.
+    pub share: f64,
+}
+
+impl Default for Brake {
+    fn default() -> Self {
+        Self {
+            floor: 20,
+            share: 0.2,
+        }
+    }
+}
+
+impl Brake {
+    /// Whether so many of so many may go.
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::as_conversions,
+        reason = "a share needs no more than 52 bits"
+    )]
+    pub(crate) fn allows(&self, going: u64, live: u64) -> bool {
+        going <= self.floor || going as f64 <= self.share * live as f64
+    }
+}
+
+/// A page, to be stored with the cursor it moves.
+#[derive(Debug, Clone)]
+pub struct PageCommit {
+    /// The source.
+    pub source: SourceId,
+    /// The run.
+    pub epoch: Epoch,
+    /// Where the feed stood when the page was pulled.
+    pub from: Option<Cursor>,
+    /// The page.
+    pub page: Page,
+    /// The calendar day at the office.
+    pub today: NaiveDate,
+    /// Now.
+    pub now: DateTime<Utc>,
+    /// The safety brake.
+    pub brake: Brake,
+}
+
+/// What a page came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PageOutcome {
+    /// Records that were new or different.
+    pub changed: u64,
+    /// Records that were known as they are.
+    pub unchanged: u64,
+    /// Rows that could not be read.
+    pub unreadable: u64,
+    /// Records proven gone.
+    pub gone: u64,
+    /// Records that seem gone but are more than the brake lets go.
+    pub held: u64,
+}
+
+/// Which households to look at.
+#[derive(Debug, Clone)]
+pub struct DueQuery {
+    /// The source.
+    pub source: SourceId,
+    /// For which sink.
+    pub sink: SinkId,
+    /// How its records are named there.
+    pub ids: ExternalIds,
+    /// The calendar day at the office.
+    pub today: NaiveDate,
+    /// Now.
+    pub now: DateTime<Utc>,
+    /// At most so many.
+    pub limit: usize,
+    /// Only households after this one, in order of their keys: for a look at
+    /// everything that leaves everything due.
+    pub after: Option<HouseholdKey>,
+}
+
+/// A household to look at.
+#[derive(Debug, Clone)]
+pub struct Due {
+    /// Its generation when it was loaded.
+    pub generation: u64,
+    /// What is known of it.
+    pub view: HouseholdView,
+    /// Everything of it that is parked.
+    pub parked: Vec<ExternalId>,
+}
+
+/// What is known of one record at one sink.
+#[derive(Debug, Clone, Default)]
+pub struct Standing {
+    /// What the sink last acknowledged.
+    pub acknowledged: Option<Acknowledged>,
+    /// What is set aside.
+    pub parked: Option<Parked>,
+}
+
+/// A row of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// The content the sink acknowledged.
+    pub hash: LedgerHash,
+    /// How many changes it acknowledged.
+    pub generation: u64,
+    /// The sink's own id.
+    pub remote_id: Option<String>,
+}
+
+/// An op that is set aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Parked {
+    /// Which record.
+    pub external_id: ExternalId,
+    /// Whose.
+    #[serde(skip)]
+    pub household: HouseholdKey,
+    /// Which content.
+    #[serde(skip)]
+    pub hash: LedgerHash,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it may be tried again. None: not by itself, only when its content
+    /// changes.
+    pub not_before: Option<DateTime<Utc>>,
+    /// Why, for a person.
+    pub reason: String,
+}
+
+/// What a sink answered, to be stored at once.
+#[derive(Debug, Clone)]
+pub struct AckCommit {
+    /// The source.
+    pub source: SourceId,
+    /// The run.
+    pub epoch: Epoch,
+    /// The sink.
+    pub sink: SinkId,
+    /// Now.
+    pub now: DateTime<Utc>,
+    /// What it acknowledged. Whatever was parked for these is not any more.
+    pub acknowledged: Vec<(ExternalId, Acknowledged)>,
+    /// What is set aside.
+    pub parked: Vec<Parked>,
+    /// What need not be set aside any more.
+    pub cleared: Vec<ExternalId>,
+    /// Households whose every op is acknowledged or parked: generation seen,
+    /// and the day to look again.
+    pub reconciled: Vec<(HouseholdKey, u64, Option<NaiveDate>)>,
+}
+
+/// Sizes, for reports.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Patients in the mirror.
+    pub patients: u64,
+    /// Recalls in the mirror.
+    pub recalls: u64,
+    /// Appointments in the mirror.
+    pub appointments: u64,
+    /// Rows that cannot be read now.
+    pub unreadable: u64,
+    /// Records the sink holds.
+    pub acknowledged: u64,
+    /// Ops waiting for another try.
+    pub waiting: u64,
+    /// Ops refused for good, until their content changes.
+    pub refused: u64,
+}
+
+impl Counts {
+    pub(crate) fn of_kind(&mut self, kind: RecordKind) -> &mut u64 {
+        match kind {
+            RecordKind::Patient => &mut self.patients,
+            RecordKind::Recall => &mut self.recalls,
+            RecordKind::Appointment => &mut self.appointments,
+        }
+    }
+}
+
+/// What odx remembers. Every method is all or nothing and cancel safe: a call
+/// that was dropped either happened whole or not at all.
+///
+/// Errors are [`ErrorKind::State`](crate::ErrorKind::State) when the store
+/// cannot be read or written, and
+/// [`ErrorKind::Superseded`](crate::ErrorKind::Superseded) where an epoch is
+/// given that is not the latest.
+#[async_trait]
+pub trait StateStore: Debug + Send + Sync + 'static {
+    /// Opens a run: a new epoch, sinks bound to their source.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a wrong pairing: a
+    /// sink that belongs to another source, a changed account or id scheme, a
+    /// second source on an account with bare ids.
+    async fn open_run(&self, opening: &Opening) -> Result<SourceState>;
+
+    /// Stores a page and moves the cursor, in one transaction. Raises the
+    /// generation of every household whose records changed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Superseded`](crate::ErrorKind::Superseded) also if the
+    /// stored cursor is not `from`.
+    async fn commit_page(&self, commit: PageCommit) -> Result<PageOutcome>;
+
+    /// Where the source's feed stands now.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn cursor(&self, source: &SourceId) -> Result<Option<Cursor>>;
+
+    /// When the kind whose complete listing is the longest ago was last listed.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn swept_at(&self, source: &SourceId) -> Result<Option<DateTime<Utc>>>;
+
+    /// Forgets the cursor, so that the feed starts over. Records stay.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn restart_feed(&self, source: &SourceId, epoch: Epoch) -> Result<()>;
+
+    /// Households that are ahead of what the sink has seen, whose day has come,
+    /// or which hold a parked op whose time has come.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn due(&self, query: &DueQuery) -> Result<Vec<Due>>;
+
+    /// What is known of these records at this sink, in the order of `ids`.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn standing(&self, sink: &SinkId, ids: Vec<ExternalId>) -> Result<Vec<Standing>>;
+
+    /// Stores what a sink answered.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn commit_acks(&self, commit: AckCommit) -> Result<()>;
+
+    /// The earliest time at which a parked op may be tried again.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn next_wake(&self, sink: &SinkId) -> Result<Option<DateTime<Utc>>>;
+
+    /// Where the sink's list of stops was last read to.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn suppression_cursor(&self, sink: &SinkId) -> Result<Option<Cursor>>;
+
+    /// Stores stops as keyed digests and raises the households they concern.
+    /// Returns how many are new. Nothing is ever lifted by it.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn suppress(
+        &self,
+        sink: &SinkId,
+        ids: &ExternalIds,
+        stops: Vec<Suppression>,
+        next: Option<Cursor>,
+    ) -> Result<u64>;
+
+    /// Sizes.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn counts(&self, source: &SourceId, sink: &SinkId) -> Result<Counts>;
+
+    /// Ops set aside at this sink, refused ones first, at most `limit`.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn parked(&self, sink: &SinkId, limit: usize) -> Result<Vec<Parked>>;
+
+    /// Keeps the report of a run: JSON without patient data. Old ones go.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn record_run(&self, source: &SourceId, now: DateTime<Utc>, report: &str) -> Result<()>;
+}

@@ -1,0 +1,200 @@
+//! What a sink answered, and what is known of its records.
+
+use rusqlite::{OptionalExtension as _, Transaction, params};
+
+use super::{current, day, failed, int, refuse, sink_row, time, uint};
+use crate::error::Result;
+use crate::hash::LedgerHash;
+use crate::id::{ExternalId, HouseholdKey, SinkId};
+use crate::store::{AckCommit, Acknowledged, Parked, Standing};
+
+fn hash(bytes: Vec<u8>) -> Result<LedgerHash> {
+    bytes
+        .try_into()
+        .map(LedgerHash::from_bytes)
+        .map_err(|_| refuse("the state file holds a damaged hash"))
+}
+
+pub(super) fn standing(
+    db: &Transaction<'_>,
+    sink: &SinkId,
+    ids: &[ExternalId],
+) -> Result<Vec<Standing>> {
+    let sink = sink_row(db, sink)?;
+    let mut ledger = db
+        .prepare_cached(
+            "SELECT hash, generation, remote_id FROM ledger WHERE sink = ?1 AND external_id = ?2",
+        )
+        .map_err(failed)?;
+    let mut parked = db
+        .prepare_cached(
+            "SELECT household, hash, attempts, not_before, reason FROM parked WHERE sink = ?1 AND external_id = ?2",
+        )
+        .map_err(failed)?;
+    let any_parked: bool = db
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM parked WHERE sink = ?1)")
+        .and_then(|mut q| q.query_row([sink], |row| row.get(0)))
+        .map_err(failed)?;
+    ids.iter()
+        .map(|id| {
+            let known: Option<(Vec<u8>, i64, Option<String>)> = ledger
+                .query_row(params![sink, id.as_str()], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                })
+                .optional()
+                .map_err(failed)?;
+            let acknowledged = known
+                .map(|(bytes, generation, remote_id)| {
+                    Ok(Acknowledged {
+                        hash: hash(bytes)?,
+                        generation: uint(generation),
+                        remote_id,
+                    })
+                })
+                .transpose()?;
+            let parked = if any_parked {
+                parked
+                    .query_row(params![sink, id.as_str()], raw_parked)
+                    .optional()
+                    .map_err(failed)?
+                    .map(|raw| raw.into_parked(id.clone()))
+                    .transpose()?
+            } else {
+                None
+            };
+            Ok(Standing {
+                acknowledged,
+                parked,
+            })
+        })
+        .collect()
+}
+
+struct RawParked {
+    household: String,
+    hash: Vec<u8>,
+    attempts: u32,
+    not_before: Option<i64>,
+    reason: String,
+}
+
+fn raw_parked(row: &rusqlite::Row<'_>) -> rusqlite::Result<RawParked> {
+    Ok(RawParked {
+        household: row.get(0)?,
+        hash: row.get(1)?,
+        attempts: row.get(2)?,
+        not_before: row.get(3)?,
+        reason: row.get(4)?,
+    })
+}
+
+impl RawParked {
+    fn into_parked(self, external_id: ExternalId) -> Result<Parked> {
+        Ok(Parked {
+            external_id,
+            household: HouseholdKey::new(self.household),
+            hash: hash(self.hash)?,
+            attempts: self.attempts,
+            not_before: self.not_before.map(time).transpose()?,
+            reason: self.reason,
+        })
+    }
+}
+
+pub(super) fn parked(db: &Transaction<'_>, sink: &SinkId, limit: usize) -> Result<Vec<Parked>> {
+    let mut query = db
+        .prepare_cached(
+            "SELECT household, hash, attempts, not_before, reason, external_id FROM parked WHERE sink = ?1 \
+             ORDER BY not_before NOTNULL, not_before, external_id LIMIT ?2",
+        )
+        .map_err(failed)?;
+    let mut rows = query
+        .query(params![
+            sink_row(db, sink)?,
+            int(u64::try_from(limit).unwrap_or(u64::MAX))
+        ])
+        .map_err(failed)?;
+    let mut parked = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let id: String = row.get(5).map_err(failed)?;
+        parked.push(
+            raw_parked(row)
+                .map_err(failed)?
+                .into_parked(ExternalId::from_kept(id))?,
+        );
+    }
+    Ok(parked)
+}
+
+pub(super) fn commit(db: &Transaction<'_>, commit: &AckCommit) -> Result<()> {
+    current(db, &commit.source, commit.epoch)?;
+    let sink = sink_row(db, &commit.sink)?;
+    let mut clear = db
+        .prepare_cached("DELETE FROM parked WHERE sink = ?1 AND external_id = ?2")
+        .map_err(failed)?;
+    let mut acknowledge = db
+        .prepare_cached(
+            "INSERT INTO ledger (sink, external_id, hash, generation, remote_id, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+             ON CONFLICT DO UPDATE SET hash = excluded.hash, generation = excluded.generation, \
+             remote_id = excluded.remote_id, at = excluded.at",
+        )
+        .map_err(failed)?;
+    let now = commit.now.timestamp_millis();
+    let any_parked: bool = db
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM parked WHERE sink = ?1)")
+        .and_then(|mut q| q.query_row([sink], |row| row.get(0)))
+        .map_err(failed)?;
+    for (id, row) in &commit.acknowledged {
+        acknowledge
+            .execute(params![
+                sink,
+                id.as_str(),
+                row.hash.as_bytes(),
+                int(row.generation),
+                row.remote_id,
+                now
+            ])
+            .map_err(failed)?;
+        if any_parked {
+            clear.execute(params![sink, id.as_str()]).map_err(failed)?;
+        }
+    }
+    for parked in &commit.parked {
+        db.prepare_cached(
+            "INSERT INTO parked (sink, external_id, household, hash, attempts, not_before, reason) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET household = excluded.household, \
+             hash = excluded.hash, attempts = excluded.attempts, not_before = excluded.not_before, reason = excluded.reason",
+        )
+        .and_then(|mut q| {
+            q.execute(params![
+                sink,
+                parked.external_id.as_str(),
+                parked.household.native(),
+                parked.hash.as_bytes(),
+                parked.attempts,
+                parked.not_before.map(|at| at.timestamp_millis()),
+                parked.reason
+            ])
+        })
+        .map_err(failed)?;
+    }
+    for id in &commit.cleared {
+        clear.execute(params![sink, id.as_str()]).map_err(failed)?;
+    }
+    let mut reconcile = db
+        .prepare_cached(
+            "UPDATE route SET seen = max(seen, ?3), again = ?4 WHERE sink = ?1 AND household = ?2",
+        )
+        .map_err(failed)?;
+    for (household, generation, again) in &commit.reconciled {
+        reconcile
+            .execute(params![
+                sink,
+                household.native(),
+                int(*generation),
+                again.map(day)
+            ])
+            .map_err(failed)?;
+    }
+    Ok(())
+}

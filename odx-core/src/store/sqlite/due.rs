@@ -1,0 +1,164 @@
+//! Which households to look at, and what is known of them.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Transaction, params};
+
+use super::{date, day, failed, int, kind, sink_row, uint};
+use crate::error::Result;
+use crate::id::{ExternalId, HouseholdKey};
+use crate::model::{Blocked, HouseholdView, Member, RecordKind};
+use crate::store::view::{self, DigestKey, Row};
+use crate::store::{Due, DueQuery};
+
+pub(super) fn load(db: &Transaction<'_>, key: &DigestKey, query: &DueQuery) -> Result<Vec<Due>> {
+    let sink = sink_row(db, &query.sink)?;
+    let source: i64 = db
+        .prepare_cached("SELECT source FROM sink WHERE id = ?1")
+        .and_then(|mut q| q.query_row([sink], |row| row.get(0)))
+        .map_err(failed)?;
+    let mut due: BTreeMap<String, u64> = BTreeMap::new();
+    let limit = int(u64::try_from(query.limit).unwrap_or(u64::MAX));
+    // Each of the three has its own partial index: the cost is that of what is due. An order is
+    // asked for only where somebody walks through it: it would sort all of `again` for each call.
+    let (bound, order) = match &query.after {
+        None => ("", ""),
+        Some(_) => ("AND household > ?4", "ORDER BY household"),
+    };
+    let after = query.after.as_ref().map_or("", HouseholdKey::native);
+    for (sql, by) in [
+        (
+            "FROM route WHERE sink = ?1 AND generation > seen AND ?2 NOTNULL",
+            0,
+        ),
+        (
+            "FROM route WHERE sink = ?1 AND again <= ?2",
+            day(query.today),
+        ),
+        (
+            "FROM parked JOIN route USING (sink, household) WHERE sink = ?1 AND not_before <= ?2",
+            query.now.timestamp_millis(),
+        ),
+    ] {
+        if due.len() >= query.limit && query.after.is_none() {
+            break;
+        }
+        let sql =
+            format!("SELECT household, generation {sql} AND ?4 NOTNULL {bound} {order} LIMIT ?3");
+        let mut statement = db.prepare_cached(&sql).map_err(failed)?;
+        let mut rows = statement
+            .query(params![sink, by, limit, after])
+            .map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            due.insert(
+                row.get(0).map_err(failed)?,
+                uint(row.get(1).map_err(failed)?),
+            );
+        }
+    }
+    while due.len() > query.limit {
+        due.pop_last();
+    }
+    let (stops, any_parked): (bool, bool) = db
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM suppression WHERE sink = ?1), EXISTS (SELECT 1 FROM parked WHERE sink = ?1)",
+        )
+        .and_then(|mut q| q.query_row([sink], |row| Ok((row.get(0)?, row.get(1)?))))
+        .map_err(failed)?;
+    let mut found = Vec::with_capacity(due.len());
+    for (household, generation) in due {
+        let mut members = members(db, source, &household)?;
+        if stops {
+            for member in &mut members {
+                member.blocked = blocked(db, key, sink, &member.patient.record, query)?;
+            }
+        }
+        let parked = if any_parked {
+            let mut query = db
+                .prepare_cached("SELECT external_id FROM parked WHERE sink = ?1 AND household = ?2")
+                .map_err(failed)?;
+            query
+                .query_map(params![sink, household], |row| {
+                    row.get(0).map(|id: String| ExternalId::from_kept(id))
+                })
+                .and_then(Iterator::collect)
+                .map_err(failed)?
+        } else {
+            Vec::new()
+        };
+        found.push(Due {
+            generation,
+            view: HouseholdView {
+                key: HouseholdKey::new(household),
+                members,
+            },
+            parked,
+        });
+    }
+    Ok(found)
+}
+
+fn members(db: &Transaction<'_>, source: i64, household: &str) -> Result<Vec<Member>> {
+    // Kind first only after parent: a patient's own key may be a household's too.
+    let mut patients = db
+        .prepare_cached(
+            "SELECT native, body, gone, changed_on FROM record WHERE source = ?1 AND parent = ?2 AND kind = 0 ORDER BY native",
+        )
+        .map_err(failed)?;
+    let mut children = db
+        .prepare_cached(
+            "SELECT kind, body, gone, changed_on FROM record WHERE source = ?1 AND parent = ?2 AND kind > 0 ORDER BY kind, native",
+        )
+        .map_err(failed)?;
+    let mut members = Vec::new();
+    let mut rows = patients.query(params![source, household]).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        let native = row
+            .get_ref(0)
+            .map_err(failed)?
+            .as_str()
+            .map_err(|e| failed(e.into()))?;
+        let mut member = Member {
+            patient: view::patient(&stored(row, RecordKind::Patient)?)?,
+            recalls: Vec::new(),
+            appointments: Vec::new(),
+            blocked: Blocked::default(),
+        };
+        let mut rows = children.query(params![source, native]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            view::hang(
+                &mut member,
+                &stored(row, kind(row.get(0).map_err(failed)?))?,
+            )?;
+        }
+        members.push(member);
+    }
+    Ok(members)
+}
+
+fn stored<'a>(row: &'a rusqlite::Row<'_>, kind: RecordKind) -> Result<Row<'a>> {
+    Ok(Row {
+        kind,
+        body: row
+            .get_ref(1)
+            .map_err(failed)?
+            .as_blob()
+            .map_err(|e| failed(e.into()))?,
+        gone: row.get(2).map_err(failed)?,
+        changed_on: date(row.get(3).map_err(failed)?)?,
+    })
+}
+
+fn blocked(
+    db: &Transaction<'_>,
+    key: &DigestKey,
+    sink: i64,
+    patient: &crate::model::Patient,
+    query: &DueQuery,
+) -> Result<Blocked> {
+    key.blocked(patient, &query.ids, |channel, digest| {
+        db.prepare_cached("SELECT EXISTS (SELECT 1 FROM suppression WHERE sink = ?1 AND channel = ?2 AND digest = ?3)")
+            .and_then(|mut q| q.query_row(params![sink, super::suppress::code(channel), digest], |row| row.get(0)))
+            .map_err(failed)
+    })
+}

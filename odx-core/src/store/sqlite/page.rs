@@ -1,0 +1,372 @@
+//! A page and the cursor it moves, in one transaction.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{OptionalExtension as _, Transaction, params};
+
+use super::seen::{Shown, Sightings};
+use super::{current, day, failed, int, uint};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{BadRecord, Record, RecordKey, RecordKind};
+use crate::source::{Change, Position};
+use crate::store::{PageCommit, PageOutcome};
+
+pub(super) fn commit(db: &Transaction<'_>, commit: &PageCommit) -> Result<PageOutcome> {
+    let source = current(db, &commit.source, commit.epoch)?;
+    let cursor: Option<String> = db
+        .query_row("SELECT cursor FROM source WHERE id = ?1", [source], |row| {
+            row.get(0)
+        })
+        .map_err(failed)?;
+    if cursor.as_deref() != commit.from.as_ref().map(|cursor| cursor.as_str()) {
+        return Err(Error::new(
+            ErrorKind::Superseded,
+            "another run has moved this source's cursor",
+        ));
+    }
+    let mut work = Work {
+        db,
+        source,
+        commit,
+        outcome: PageOutcome::default(),
+        raised: BTreeSet::new(),
+        sightings: Sightings::default(),
+        born: [0; 3],
+        unreadable: db
+            .query_row(
+                "SELECT EXISTS (SELECT 1 FROM unreadable WHERE source = ?1)",
+                [source],
+                |row| row.get(0),
+            )
+            .map_err(failed)?,
+    };
+    let mut body = Vec::new();
+    for change in &commit.page.changes {
+        match change {
+            Change::Upsert(record) => work.upsert(record, &mut body)?,
+            Change::Gone(key) => work.gone(key)?,
+            Change::Unreadable(bad) => work.unreadable(bad)?,
+        }
+    }
+    work.settle()?;
+    for swept in &commit.page.swept {
+        work.sweep(swept.kind)?;
+    }
+    work.settle()?;
+    work.raise()?;
+    let caught_up = matches!(commit.page.position, Position::CaughtUp(_));
+    db.prepare_cached("UPDATE source SET cursor = ?2, imported = imported OR ?3 WHERE id = ?1")
+        .and_then(|mut q| {
+            q.execute(params![
+                source,
+                commit.page.position.cursor().as_str(),
+                caught_up
+            ])
+        })
+        .map_err(failed)?;
+    Ok(work.outcome)
+}
+
+struct Work<'a> {
+    db: &'a Transaction<'a>,
+    source: i64,
+    commit: &'a PageCommit,
+    outcome: PageOutcome,
+    raised: BTreeSet<String>,
+    sightings: Sightings,
+    /// Change of the number of live records, by kind.
+    born: [i64; 3],
+    /// Whether any row of this source is on record as unreadable.
+    unreadable: bool,
+}
+
+struct Known {
+    id: i64,
+    hash: Vec<u8>,
+    parent: String,
+    missed: bool,
+    gone: bool,
+}
+
+impl Work<'_> {
+    fn known(&self, kind: RecordKind, native: &str) -> Result<Option<Known>> {
+        self.db
+            .prepare_cached(
+                "SELECT id, hash, parent, missed, gone FROM record WHERE source = ?1 AND kind = ?2 AND native = ?3",
+            )
+            .and_then(|mut q| {
+                q.query_row(params![self.source, kind.code(), native], |row| {
+                    Ok(Known {
+                        id: row.get(0)?,
+                        hash: row.get(1)?,
+                        parent: row.get(2)?,
+                        missed: row.get(3)?,
+                        gone: row.get(4)?,
+                    })
+                })
+                .optional()
+            })
+            .map_err(failed)
+    }
+
+    fn live(&mut self, kind: RecordKind, by: i64) {
+        if let Some(count) = self.born.get_mut(usize::from(kind.code())) {
+            *count += by;
+        }
+    }
+
+    /// The household that a change to this record concerns. A record whose
+    /// patient is not known yet concerns nobody: the patient will.
+    fn concerns(&mut self, kind: RecordKind, parent: &str) -> Result<()> {
+        let household = match kind {
+            RecordKind::Patient => Some(parent.to_owned()),
+            RecordKind::Recall | RecordKind::Appointment => self
+                .db
+                .prepare_cached(
+                    "SELECT parent FROM record WHERE source = ?1 AND kind = 0 AND native = ?2",
+                )
+                .and_then(|mut q| {
+                    q.query_row(params![self.source, parent], |row| row.get(0))
+                        .optional()
+                })
+                .map_err(failed)?,
+        };
+        self.raised.extend(household);
+        Ok(())
+    }
+
+    fn upsert(&mut self, record: &Record, body: &mut Vec<u8>) -> Result<()> {
+        let hash = record
+            .encode(body)
+            .map_err(|_| Error::new(ErrorKind::Bug, "a record could not be written as json"))?;
+        let kind = record.kind();
+        let today = day(self.commit.today);
+        let id = match self.known(kind, record.native())? {
+            Some(known) if known.hash == hash.as_bytes() && !known.gone => {
+                if known.missed {
+                    self.db
+                        .prepare_cached("UPDATE record SET missed = 0 WHERE id = ?1")
+                        .and_then(|mut q| q.execute([known.id]))
+                        .map_err(failed)?;
+                }
+                self.outcome.unchanged += 1;
+                known.id
+            }
+            Some(known) => {
+                self.db
+                    .prepare_cached(
+                        "UPDATE record SET parent = ?2, hash = ?3, body = ?4, changed_on = ?5, missed = 0, gone = 0 WHERE id = ?1",
+                    )
+                    .and_then(|mut q| q.execute(params![known.id, record.parent(), hash.as_bytes(), body.as_slice(), today]))
+                    .map_err(failed)?;
+                self.outcome.changed += 1;
+                self.live(kind, known.gone.into());
+                if known.parent != record.parent() {
+                    self.concerns(kind, &known.parent)?;
+                }
+                self.concerns(kind, record.parent())?;
+                known.id
+            }
+            None => self
+                .db
+                .prepare_cached(
+                    "INSERT INTO record (source, kind, native, parent, hash, body, changed_on) \
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                )
+                .and_then(|mut q| {
+                    q.insert(params![
+                        self.source,
+                        kind.code(),
+                        record.native(),
+                        record.parent(),
+                        hash.as_bytes(),
+                        body.as_slice(),
+                        today
+                    ])
+                })
+                .map_err(failed)
+                .and_then(|id| {
+                    self.outcome.changed += 1;
+                    self.live(kind, 1);
+                    self.concerns(kind, record.parent())?;
+                    Ok(id)
+                })?,
+        };
+        self.sightings.note(kind, id, true);
+        if self.unreadable {
+            self.db
+                .prepare_cached(
+                    "DELETE FROM unreadable WHERE source = ?1 AND kind = ?2 AND native = ?3",
+                )
+                .and_then(|mut q| q.execute(params![self.source, kind.code(), record.native()]))
+                .map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn gone(&mut self, key: &RecordKey) -> Result<()> {
+        let kind = key.kind();
+        match self.known(kind, key.native())? {
+            Some(known) if !known.gone => self.bury(kind, known.id, &known.parent),
+            _ => Ok(()),
+        }
+    }
+
+    fn bury(&mut self, kind: RecordKind, id: i64, parent: &str) -> Result<()> {
+        self.db
+            .prepare_cached("UPDATE record SET gone = 1, changed_on = ?2 WHERE id = ?1")
+            .and_then(|mut q| q.execute(params![id, day(self.commit.today)]))
+            .map_err(failed)?;
+        self.outcome.gone += 1;
+        self.live(kind, -1);
+        self.sightings.note(kind, id, false);
+        self.concerns(kind, parent)
+    }
+
+    fn unreadable(&mut self, bad: &BadRecord) -> Result<()> {
+        self.outcome.unreadable += 1;
+        self.unreadable = true;
+        self.db
+            .prepare_cached(
+                "INSERT INTO unreadable (source, kind, native, reason, hash, since, listing) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, coalesce((SELECT number FROM listing WHERE source = ?1 AND kind = ?2), 1)) \
+                 ON CONFLICT DO UPDATE SET reason = excluded.reason, hash = excluded.hash, listing = excluded.listing",
+            )
+            .and_then(|mut q| {
+                q.execute(params![
+                    self.source,
+                    bad.kind.code(),
+                    bad.native,
+                    bad.reason,
+                    bad.hash.as_bytes(),
+                    self.commit.now.timestamp_millis()
+                ])
+            })
+            .map_err(failed)?;
+        // The row is there, whatever it says: it must not count as missing.
+        if let Some(known) = self
+            .known(bad.kind, &bad.native)?
+            .filter(|known| !known.gone)
+        {
+            self.sightings.note(bad.kind, known.id, true);
+            self.db
+                .prepare_cached("UPDATE record SET missed = 0 WHERE id = ?1")
+                .and_then(|mut q| q.execute([known.id]))
+                .map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Stores sightings and the number of live records.
+    fn settle(&mut self) -> Result<()> {
+        self.sightings.store(self.db, self.source)?;
+        for kind in RecordKind::ALL {
+            let Some(born) = self.born.get_mut(usize::from(kind.code())) else {
+                continue;
+            };
+            let born = std::mem::take(born);
+            if born != 0 {
+                self.db
+                    .prepare_cached(
+                        "INSERT INTO listing (source, kind, live) VALUES (?1, ?2, ?3) \
+                         ON CONFLICT DO UPDATE SET live = live + ?3",
+                    )
+                    .and_then(|mut q| q.execute(params![self.source, kind.code(), born]))
+                    .map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A complete listing ends: what it did not show is missed; what was missed
+    /// twice in a row is gone, unless it is more than the brake lets go.
+    fn sweep(&mut self, kind: RecordKind) -> Result<()> {
+        let shown = Shown::take(self.db, self.source, kind)?;
+        let (number, live): (i64, i64) = self
+            .db
+            .prepare_cached(
+                "INSERT INTO listing (source, kind, number, swept_at) VALUES (?1, ?2, 2, ?3) \
+                 ON CONFLICT DO UPDATE SET number = number + 1, swept_at = ?3 RETURNING number - 1, live",
+            )
+            .and_then(|mut q| {
+                let now = self.commit.now.timestamp_millis();
+                q.query_row(params![self.source, kind.code(), now], |row| Ok((row.get(0)?, row.get(1)?)))
+            })
+            .map_err(failed)?;
+        self.db
+            .prepare_cached(
+                "DELETE FROM unreadable WHERE source = ?1 AND kind = ?2 AND listing < ?3",
+            )
+            .and_then(|mut q| q.execute(params![self.source, kind.code(), number]))
+            .map_err(failed)?;
+        if shown.count() == uint(live) {
+            return Ok(());
+        }
+        let mut fresh = Vec::new();
+        let mut again = Vec::new();
+        {
+            let mut query = self
+                .db
+                .prepare_cached("SELECT id, missed, parent FROM record WHERE source = ?1 AND kind = ?2 AND gone = 0")
+                .map_err(failed)?;
+            let mut rows = query
+                .query(params![self.source, kind.code()])
+                .map_err(failed)?;
+            while let Some(row) = rows.next().map_err(failed)? {
+                let id: i64 = row.get(0).map_err(failed)?;
+                if !shown.has(id) {
+                    if row.get(1).map_err(failed)? {
+                        again.push((id, row.get::<_, String>(2).map_err(failed)?));
+                    } else {
+                        fresh.push(id);
+                    }
+                }
+            }
+        }
+        let going = u64::try_from(again.len()).unwrap_or(u64::MAX);
+        if self.commit.brake.allows(going, uint(live)) {
+            for (id, parent) in again {
+                self.bury(kind, id, &parent)?;
+            }
+        } else {
+            self.outcome.held += going;
+        }
+        for id in fresh {
+            self.db
+                .prepare_cached("UPDATE record SET missed = 1 WHERE id = ?1")
+                .and_then(|mut q| q.execute([id]))
+                .map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Every sink of this source has news to look at.
+    fn raise(&mut self) -> Result<()> {
+        if self.raised.is_empty() {
+            return Ok(());
+        }
+        let sinks: Vec<i64> = self
+            .db
+            .prepare_cached("SELECT id FROM sink WHERE source = ?1")
+            .and_then(|mut q| {
+                q.query_map([self.source], |row| row.get(0))
+                    .and_then(Iterator::collect)
+            })
+            .map_err(failed)?;
+        let mut raise = self
+            .db
+            .prepare_cached(
+                "INSERT INTO route (sink, household, generation) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT DO UPDATE SET generation = generation + 1",
+            )
+            .map_err(failed)?;
+        for sink in sinks {
+            for household in &self.raised {
+                raise
+                    .execute(params![sink, household, int(1)])
+                    .map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,15 @@
+//! Parts for tests, of odx and of adapters (feature `testkit`): a clock that is
+//! told the time, a practice and a CRM in memory that can be told to fail, and
+//! a search for things that must not be printed.
+
+mod canary;
+mod clock;
+mod people;
+mod sink;
+mod source;
+
+pub use canary::Canaries;
+pub use clock::TestClock;
+pub use people::{patient, recall};
+pub use sink::{MemorySink, SinkFault};
+pub use source::{MemorySource, SourceFault};

@@ -1,0 +1,46 @@
+use chrono::NaiveDate;
+
+use crate::id::{HouseholdKey, PatientKey, RecallKey};
+use crate::model::{Patient, PatientStatus, Phone, Recall};
+use crate::phi::Phi;
+
+/// An invented active patient, head of their own household, with a number from
+/// the range reserved for fiction.
+pub fn patient(key: &str) -> Patient {
+    Patient {
+        key: PatientKey::new(key),
+        household: HouseholdKey::new(key),
+        status: PatientStatus::Active,
+        first_name: Phi::new(format!("First{key}")),
+        last_name: Phi::new(format!("Last{key}")),
+        preferred_name: None,
+        born: None,
+        mobile: Phone::parse("503-555-0123").ok(),
+        landline: None,
+        email: None,
+        consent: Vec::new(),
+        needs_person: false,
+        first_visit: None,
+        clinic: None,
+        provider: None,
+        language: None,
+        labels: Vec::new(),
+    }
+}
+
+/// A recall of this patient.
+pub fn recall(key: &str, patient: &str, due: Option<NaiveDate>) -> Recall {
+    Recall {
+        key: RecallKey::new(key),
+        patient: PatientKey::new(patient),
+        due,
+        previous: None,
+        interval: None,
+        scheduled: None,
+        disabled: false,
+        snoozed_until: None,
+        held_for_balance: false,
+        urgent: false,
+        labels: Vec::new(),
+    }
+}
