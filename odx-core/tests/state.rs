@@ -7,8 +7,8 @@ use odx_core::model::{Channel, Email, Phone, Record, RecordKey, RecordKind};
 use odx_core::sink::{Account, Suppression, Target};
 use odx_core::source::{Change, Cursor, Page, Position, Swept};
 use odx_core::store::{
-    AckCommit, Acknowledged, Brake, DueQuery, Epoch, MemoryStore, Opening, PageCommit, PageOutcome,
-    Parked, SqliteStore, StateStore,
+    AckCommit, Acknowledged, Brake, DueQuery, Epoch, Hold, MemoryStore, Opening, PageCommit,
+    PageOutcome, Parked, SqliteStore, StateStore,
 };
 use odx_core::testkit::{patient, recall};
 use odx_core::{
@@ -343,16 +343,17 @@ async fn a_parked_op_brings_its_household_back_when_its_time_has_come(store: Arc
     b.commit(vec![person("1")], &[]).await;
     let later = NOW + chrono::TimeDelta::seconds(30);
     let id = ExternalId::from_kept("t:main:1");
-    let parked = |not_before| Parked {
+    let parked = |hold| Parked {
         external_id: id.clone(),
         household: HouseholdKey::new("1"),
         hash: hash(1),
+        generation: 1,
         attempts: 1,
-        not_before,
+        hold,
         reason: "503".to_owned(),
     };
     let mut acks = b.acks();
-    acks.parked.push(parked(Some(later)));
+    acks.parked.push(parked(Hold::Until(later)));
     acks.reconciled.push((HouseholdKey::new("1"), 1, None));
     b.store.commit_acks(acks).await.unwrap();
     assert_eq!(b.store.next_wake(&b.sink).await.unwrap(), Some(later));
@@ -360,10 +361,10 @@ async fn a_parked_op_brings_its_household_back_when_its_time_has_come(store: Arc
     let due = b.store.due(&b.query(today(), later)).await.unwrap();
     assert_eq!(due[0].parked, [id.clone()]);
     let standing = b.store.standing(&b.sink, vec![id.clone()]).await.unwrap();
-    assert_eq!(standing[0].parked, Some(parked(Some(later))));
+    assert_eq!(standing[0].parked, Some(parked(Hold::Until(later))));
     // Refused for good: no time brings it back.
     let mut acks = b.acks();
-    acks.parked.push(parked(None));
+    acks.parked.push(parked(Hold::Refused));
     b.store.commit_acks(acks).await.unwrap();
     assert_eq!(b.due_on(today(), later).await, []);
     let counts = b.store.counts(&b.source, &b.sink).await.unwrap();

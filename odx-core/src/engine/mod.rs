@@ -372,6 +372,7 @@ impl Pipeline {
             let counts = self.store.counts(self.source.id(), sink.id()).await?;
             report.waiting += counts.waiting;
             report.refused += counts.refused;
+            report.blocked += counts.blocked;
             report.counts = counts;
             if counts.waiting + counts.refused > 0 {
                 report

@@ -1,6 +1,6 @@
 //! Takes households that are due, works out the difference, delivers it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -18,7 +18,9 @@ use crate::id::{ExternalId, ExternalIds, HouseholdKey};
 use crate::phi::Phi;
 use crate::policy::PolicyContext;
 use crate::sink::{CrmSink, Outcome};
-use crate::store::{AckCommit, Acknowledged, Due, DueQuery, Epoch, Parked, Standing};
+use crate::store::{
+    AckCommit, Acknowledged, Departure, Due, DueQuery, Epoch, Hold, Parked, Standing, Tried,
+};
 
 /// Households looked at together: bounds memory, not order.
 const CHUNK: usize = 256;
@@ -29,6 +31,8 @@ const ACKS: usize = 64;
 const ACK_DELAY: Duration = Duration::from_millis(20);
 /// Tries before a refusal is taken for an answer.
 const TRIES: u32 = 3;
+/// No content hashes to this.
+const UNSURE: LedgerHash = LedgerHash::from_bytes([0; 16]);
 /// Stops are read again after this long at the latest before anything is sent.
 const STOPS_AGE: TimeDelta = TimeDelta::seconds(60);
 
@@ -62,19 +66,30 @@ struct Work {
     household: HouseholdKey,
     generation: u64,
     again: Option<NaiveDate>,
+    /// What was on its way in a look that never came to its end.
+    tried: Vec<Tried>,
     /// Some op was not tried: the household stays due.
     open: bool,
 }
 
 /// An op on its way.
 struct Job {
+    card: Card,
+    delivery: Delivery,
+}
+
+/// What comes back with it.
+struct Card {
     work: usize,
     hash: LedgerHash,
-    delivery: Delivery,
+    /// What is remembered of it until it is answered: its hash, or that nothing is sure.
+    mark: LedgerHash,
     /// How often this very content was tried before.
     attempts: u32,
     /// The change of its record that an acknowledgement would be.
     generation: u64,
+    /// Another content that may have arrived before: hash and change.
+    tried: Option<(LedgerHash, u64)>,
 }
 
 /// What became of a job.
@@ -245,7 +260,7 @@ impl<'a> Courier<'a> {
         // Contacts that the sink does not have now, or not in their newest state: what hangs from them waits.
         let mut held: HashMap<ExternalId, String> = HashMap::new();
         for (plan, standing) in plans.drain(..).zip(standings) {
-            let Some(job) = self.difference(plan, standing, now, &mut held, report)? else {
+            let Some(job) = self.difference(plan, standing, &works, now, &mut held, report)? else {
                 continue;
             };
             match job.delivery.op.entity() {
@@ -256,7 +271,7 @@ impl<'a> Courier<'a> {
         let planned = contacts.len() + tasks.len();
         if self.mode == Mode::DryRun {
             for job in contacts.iter().chain(&tasks) {
-                let action = if job.generation == 1 {
+                let action = if job.card.generation == 1 {
                     Action::Create
                 } else {
                     Action::Update
@@ -272,6 +287,7 @@ impl<'a> Courier<'a> {
             return Ok(());
         }
 
+        self.depart(contacts.iter().chain(&tasks), &works).await?;
         let halted = self
             .stage(contacts, &mut works, &mut held, report, stop)
             .await;
@@ -288,7 +304,7 @@ impl<'a> Courier<'a> {
             Ok(()) => self.stage(ready, &mut works, &mut held, report, stop).await,
             Err(error) => {
                 for job in ready {
-                    open(&mut works, job.work);
+                    open(&mut works, job.card.work);
                 }
                 Err(error)
             }
@@ -301,6 +317,35 @@ impl<'a> Courier<'a> {
             }
         }
         halted
+    }
+
+    /// Stores what is about to be sent: if this process ends before the answers
+    /// are stored, the next one knows what may have arrived.
+    async fn depart(&self, jobs: impl Iterator<Item = &Job>, works: &[Work]) -> Result<()> {
+        let mut leaving: BTreeMap<usize, Vec<Tried>> = BTreeMap::new();
+        for job in jobs {
+            leaving.entry(job.card.work).or_default().push(Tried {
+                external_id: job.delivery.op.external_id().clone(),
+                hash: job.card.mark,
+                generation: job.card.generation,
+            });
+        }
+        if leaving.is_empty() {
+            return Ok(());
+        }
+        let leaving = leaving
+            .into_iter()
+            .filter_map(|(work, tried)| works.get(work).map(|work| (work.household.clone(), tried)))
+            .collect();
+        self.pipeline
+            .store
+            .commit_departure(Departure {
+                source: self.pipeline.source.id().clone(),
+                epoch: self.epoch,
+                sink: self.sink.id().clone(),
+                leaving,
+            })
+            .await
     }
 
     /// Asks the policy.
@@ -319,6 +364,7 @@ impl<'a> Courier<'a> {
             generation,
             view,
             parked,
+            tried,
         } in due
         {
             let desired = policy.desired(&view, &cx);
@@ -352,6 +398,7 @@ impl<'a> Courier<'a> {
                 household: view.key,
                 generation,
                 again,
+                tried,
                 open: false,
             });
         }
@@ -367,6 +414,7 @@ impl<'a> Courier<'a> {
         &mut self,
         plan: Plan,
         standing: Standing,
+        works: &[Work],
         now: DateTime<Utc>,
         held: &mut HashMap<ExternalId, String>,
         report: &mut RunReport,
@@ -382,36 +430,65 @@ impl<'a> Courier<'a> {
             acknowledged,
             parked,
         } = standing;
-        let settled = match &acknowledged {
-            Some(known) => known.hash == hash,
+        let id = op.external_id();
+        // What was last on its way, if nobody knows what became of it.
+        let tried = works
+            .get(work)
+            .and_then(|work| work.tried.iter().find(|tried| tried.external_id == *id))
+            .map(|tried| (tried.hash, tried.generation))
+            .or_else(|| {
+                parked
+                    .as_ref()
+                    .filter(|parked| parked.generation > 0)
+                    .map(|parked| (parked.hash, parked.generation))
+            });
+        let known = acknowledged.as_ref().map(|known| known.hash);
+        let refused = parked
+            .as_ref()
+            .filter(|parked| parked.hold == Hold::Refused)
+            .map(|parked| parked.hash);
+        let unsure = tried.is_some_and(|(tried, _)| Some(tried) != known && Some(tried) != refused);
+        let settled = match known {
+            Some(known) => known == hash,
             None => op.intent == Intent::Retire,
         };
-        if settled {
+        if settled && !unsure {
             report.unchanged += 1;
             if parked.is_some() {
-                self.pending.cleared.push(op.external_id().clone());
+                self.pending.cleared.push(id.clone());
             }
             return Ok(None);
         }
-        let attempts = match parked {
-            Some(parked) => {
-                let same = parked.hash == hash;
-                let waits = match parked.not_before {
-                    Some(at) => at > now,
-                    None => same,
-                };
-                if waits && self.mode == Mode::Live {
-                    if op.entity() == Entity::Contact {
-                        held.insert(op.external_id().clone(), parked.reason);
-                    }
-                    return Ok(None);
+        // Sent again because something else may have arrived since: until that is answered, what the
+        // sink holds is not what the ledger says, so it must not be remembered as such.
+        let mark = if known == Some(hash) { UNSURE } else { hash };
+        let mut attempts = 0;
+        if let Some(parked) = parked {
+            let same = parked.hash == mark;
+            let waits = match parked.hold {
+                Hold::Until(at) => at > now,
+                Hold::Refused => same,
+                Hold::Blocked => false,
+            };
+            if waits && self.mode == Mode::Live {
+                if op.entity() == Entity::Contact {
+                    held.insert(id.clone(), parked.reason);
                 }
-                if same { parked.attempts } else { 0 }
+                return Ok(None);
             }
-            None => 0,
+            if same {
+                attempts = parked.attempts;
+            }
+        }
+        let (acknowledged, remote_id) =
+            acknowledged.map_or((0, None), |known| (known.generation, known.remote_id));
+        // The same content again is the same change; any other is the next one, so that no
+        // receiver takes it for one that it has seen.
+        let generation = match tried {
+            Some((tried, generation)) if tried == mark && unsure => generation,
+            Some((_, generation)) => generation.max(acknowledged) + 1,
+            None => acknowledged + 1,
         };
-        let (generation, remote_id) =
-            acknowledged.map_or((1, None), |known| (known.generation + 1, known.remote_id));
         let delivery = Delivery::ready(
             op,
             canonical,
@@ -421,11 +498,15 @@ impl<'a> Courier<'a> {
             remote_id,
         );
         Ok(Some(Job {
-            work,
-            hash,
+            card: Card {
+                work,
+                hash,
+                mark,
+                attempts,
+                generation,
+                tried: tried.filter(|_| unsure),
+            },
             delivery,
-            attempts,
-            generation,
         }))
     }
 
@@ -455,30 +536,15 @@ impl<'a> Courier<'a> {
                 if full.load(Ordering::Relaxed) || stop.is_set() {
                     return (batch, None);
                 }
-                let (jobs, deliveries): (Vec<_>, Vec<_>) = batch
+                let (cards, deliveries): (Vec<_>, Vec<_>) = batch
                     .into_iter()
-                    .map(|job| {
-                        let Job {
-                            work,
-                            hash,
-                            delivery,
-                            attempts,
-                            generation,
-                        } = job;
-                        ((work, hash, attempts, generation), delivery)
-                    })
+                    .map(|job| (job.card, job.delivery))
                     .unzip();
                 let answer = sink.apply(&deliveries).await;
-                let batch = jobs
+                let batch = cards
                     .into_iter()
                     .zip(deliveries)
-                    .map(|((work, hash, attempts, generation), delivery)| Job {
-                        work,
-                        hash,
-                        delivery,
-                        attempts,
-                        generation,
-                    })
+                    .map(|(card, delivery)| Job { card, delivery })
                     .collect();
                 (batch, Some(answer))
             }
@@ -592,17 +658,17 @@ impl<'a> Courier<'a> {
                         "its contact was not sent".to_owned(),
                     );
                 }
-                open(works, job.work);
+                open(works, job.card.work);
                 return;
             }
         };
-        let attempts = job.attempts + 1;
+        let attempts = job.card.attempts + 1;
         let (wait, reason) = match outcome {
             Outcome::Applied { remote_id } => {
                 report.sent += 1;
                 let row = Acknowledged {
-                    hash: job.hash,
-                    generation: job.generation,
+                    hash: job.card.hash,
+                    generation: job.card.generation,
                     remote_id: remote_id.or(job.delivery.remote_id),
                 };
                 self.pending
@@ -623,15 +689,16 @@ impl<'a> Courier<'a> {
         if job.delivery.op.entity() == Entity::Contact {
             held.insert(external_id.clone(), reason.clone());
         }
-        let Some(work) = works.get(job.work) else {
+        let Some(work) = works.get(job.card.work) else {
             return;
         };
         self.pending.parked.push(Parked {
             external_id,
             household: work.household.clone(),
-            hash: job.hash,
+            hash: job.card.mark,
+            generation: job.card.generation,
             attempts,
-            not_before: wait.map(|wait| self.now() + wait),
+            hold: wait.map_or(Hold::Refused, |wait| Hold::Until(self.now() + wait)),
             reason,
         });
     }
@@ -640,7 +707,7 @@ impl<'a> Courier<'a> {
     /// it is looked at again whenever its household is, and its contact's time
     /// brings the household back.
     fn block(&mut self, job: Job, works: &[Work], held: &HashMap<ExternalId, String>) {
-        let Some(work) = works.get(job.work).filter(|work| !work.open) else {
+        let Some(work) = works.get(job.card.work).filter(|work| !work.open) else {
             return;
         };
         let why = job
@@ -649,13 +716,15 @@ impl<'a> Courier<'a> {
             .depends_on()
             .and_then(|id| held.get(id))
             .map_or("", String::as_str);
+        // It was not sent: what may have arrived is what was tried before.
+        let (hash, generation) = job.card.tried.unwrap_or((job.card.mark, 0));
         self.pending.parked.push(Parked {
             external_id: job.delivery.op.external_id().clone(),
             household: work.household.clone(),
-            // No content hashes to this, so the task is never taken for refused.
-            hash: LedgerHash::from_bytes([0; 16]),
+            hash,
+            generation,
             attempts: 0,
-            not_before: None,
+            hold: Hold::Blocked,
             reason: format!("waits for its contact: {why}"),
         });
     }

@@ -56,6 +56,8 @@ pub struct RunReport {
     pub waiting: u64,
     /// Ops refused until their content changes, when the run ended.
     pub refused: u64,
+    /// Ops whose record hangs from one of those, when the run ended.
+    pub blocked: u64,
     /// What was not wanted, by reason.
     pub skipped: BTreeMap<Skip, u64>,
     /// Requests made to the source.
@@ -92,6 +94,7 @@ impl RunReport {
             unchanged: 0,
             waiting: 0,
             refused: 0,
+            blocked: 0,
             skipped: BTreeMap::new(),
             source_requests: 0,
             sink_requests: 0,

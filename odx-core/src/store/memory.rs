@@ -8,8 +8,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::view::{self, Digest, DigestKey, Row};
 use super::{
-    AckCommit, Acknowledged, Counts, Due, DueQuery, Epoch, Opening, PageCommit, PageOutcome,
-    Parked, SourceState, Standing, StateStore,
+    AckCommit, Acknowledged, Counts, Departure, Due, DueQuery, Epoch, Opening, PageCommit,
+    PageOutcome, Parked, SourceState, Standing, StateStore, Tried,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::LedgerHash;
@@ -66,11 +66,12 @@ struct Sink {
     stops: BTreeSet<(Channel, Digest)>,
 }
 
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 struct Route {
     generation: u64,
     seen: u64,
     again: Option<NaiveDate>,
+    tried: Vec<Tried>,
 }
 
 impl Default for MemoryStore {
@@ -350,10 +351,10 @@ impl StateStore for MemoryStore {
         let waiting: BTreeSet<&str> = sink
             .parked
             .values()
-            .filter(|parked| parked.not_before.is_some_and(|at| at <= query.now))
+            .filter(|parked| parked.hold.until().is_some_and(|at| at <= query.now))
             .map(|parked| parked.household.native())
             .collect();
-        let due: Vec<(String, u64)> = sink
+        let due: Vec<(String, u64, Vec<Tried>)> = sink
             .routes
             .iter()
             .filter(|(household, _)| {
@@ -368,13 +369,13 @@ impl StateStore for MemoryStore {
                     || waiting.contains(household.as_str())
             })
             .take(query.limit)
-            .map(|(household, route)| (household.clone(), route.generation))
+            .map(|(household, route)| (household.clone(), route.generation, route.tried.clone()))
             .collect();
         let stops = sink.stops.clone();
         let parked = sink.parked.clone();
         let source = inner.source(&query.source)?;
         let mut found = Vec::with_capacity(due.len());
-        for (household, generation) in due {
+        for (household, generation, tried) in due {
             let mut members = Vec::new();
             for ((kind, native), stored) in &source.records {
                 if *kind != RecordKind::Patient || stored.parent != household {
@@ -412,6 +413,7 @@ impl StateStore for MemoryStore {
                     members,
                 },
                 parked,
+                tried,
             });
         }
         Ok(found)
@@ -427,6 +429,19 @@ impl StateStore for MemoryStore {
                 parked: sink.parked.get(id).cloned(),
             })
             .collect())
+    }
+
+    async fn commit_departure(&self, departure: Departure) -> Result<()> {
+        let mut inner = self.lock();
+        inner.current(&departure.source, departure.epoch)?;
+        let sink = inner.sink(&departure.sink)?;
+        for (household, tried) in departure.leaving {
+            sink.routes
+                .entry(household.native().to_owned())
+                .or_default()
+                .tried = tried;
+        }
+        Ok(())
     }
 
     async fn commit_acks(&self, commit: AckCommit) -> Result<()> {
@@ -447,6 +462,7 @@ impl StateStore for MemoryStore {
             if let Some(route) = sink.routes.get_mut(household.native()) {
                 route.seen = route.seen.max(generation);
                 route.again = again;
+                route.tried.clear();
             }
         }
         Ok(())
@@ -458,7 +474,7 @@ impl StateStore for MemoryStore {
             .sink(sink)?
             .parked
             .values()
-            .filter_map(|parked| parked.not_before)
+            .filter_map(|parked| parked.hold.until())
             .min())
     }
 
@@ -517,11 +533,7 @@ impl StateStore for MemoryStore {
         let sink = inner.sink(sink)?;
         counts.acknowledged = u64::try_from(sink.ledger.len()).unwrap_or(u64::MAX);
         for parked in sink.parked.values() {
-            *if parked.not_before.is_some() {
-                &mut counts.waiting
-            } else {
-                &mut counts.refused
-            } += 1;
+            *counts.of_hold(parked.hold) += 1;
         }
         Ok(counts)
     }
@@ -529,7 +541,7 @@ impl StateStore for MemoryStore {
     async fn parked(&self, sink: &SinkId, limit: usize) -> Result<Vec<Parked>> {
         let mut inner = self.lock();
         let mut parked: Vec<_> = inner.sink(sink)?.parked.values().cloned().collect();
-        parked.sort_by_key(|parked| (parked.not_before, parked.external_id.clone()));
+        parked.sort_by_key(|parked| (parked.hold.until(), parked.external_id.clone()));
         parked.truncate(limit);
         Ok(parked)
     }

@@ -147,6 +147,36 @@ pub struct Due {
     pub view: HouseholdView,
     /// Everything of it that is parked.
     pub parked: Vec<ExternalId>,
+    /// What was on its way when it was last looked at, if that look never came
+    /// to its end.
+    pub tried: Vec<Tried>,
+}
+
+/// A content that was on its way to a sink, whatever became of it.
+///
+/// Written before it is sent: without it a state that goes A, B, A while the
+/// answer to B is lost would leave the sink at B.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    /// Which record.
+    pub external_id: ExternalId,
+    /// Which content.
+    pub hash: LedgerHash,
+    /// As which change of the record.
+    pub generation: u64,
+}
+
+/// Households about to be told something, to be stored before they are.
+#[derive(Debug, Clone)]
+pub struct Departure {
+    /// The source.
+    pub source: SourceId,
+    /// The run.
+    pub epoch: Epoch,
+    /// The sink.
+    pub sink: SinkId,
+    /// What is about to be sent, by household.
+    pub leaving: Vec<(HouseholdKey, Vec<Tried>)>,
 }
 
 /// What is known of one record at one sink.
@@ -163,7 +193,7 @@ pub struct Standing {
 pub struct Acknowledged {
     /// The content the sink acknowledged.
     pub hash: LedgerHash,
-    /// How many changes it acknowledged.
+    /// Which change of the record that was.
     pub generation: u64,
     /// The sink's own id.
     pub remote_id: Option<String>,
@@ -180,13 +210,37 @@ pub struct Parked {
     /// Which content.
     #[serde(skip)]
     pub hash: LedgerHash,
+    /// As which change of the record it was last tried. 0: never.
+    #[serde(skip)]
+    pub generation: u64,
     /// How often it was tried.
     pub attempts: u32,
-    /// When it may be tried again. None: not by itself, only when its content
-    /// changes.
-    pub not_before: Option<DateTime<Utc>>,
+    /// What it waits for.
+    pub hold: Hold,
     /// Why, for a person.
     pub reason: String,
+}
+
+/// What a parked op waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hold {
+    /// This time.
+    Until(DateTime<Utc>),
+    /// Another content: this one was refused.
+    Refused,
+    /// The record it hangs from. It is looked at whenever its household is.
+    Blocked,
+}
+
+impl Hold {
+    /// The time it waits for, if it waits for one.
+    pub const fn until(self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Until(at) => Some(at),
+            Self::Refused | Self::Blocked => None,
+        }
+    }
 }
 
 /// What a sink answered, to be stored at once.
@@ -228,9 +282,19 @@ pub struct Counts {
     pub waiting: u64,
     /// Ops refused for good, until their content changes.
     pub refused: u64,
+    /// Ops whose record hangs from one that is waiting or refused.
+    pub blocked: u64,
 }
 
 impl Counts {
+    pub(crate) fn of_hold(&mut self, hold: Hold) -> &mut u64 {
+        match hold {
+            Hold::Until(_) => &mut self.waiting,
+            Hold::Refused => &mut self.refused,
+            Hold::Blocked => &mut self.blocked,
+        }
+    }
+
     pub(crate) fn of_kind(&mut self, kind: RecordKind) -> &mut u64 {
         match kind {
             RecordKind::Patient => &mut self.patients,
@@ -296,7 +360,14 @@ pub trait StateStore: Debug + Send + Sync + 'static {
     /// See the trait.
     async fn standing(&self, sink: &SinkId, ids: Vec<ExternalId>) -> Result<Vec<Standing>>;
 
-    /// Stores what a sink answered.
+    /// Stores what is about to be sent.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn commit_departure(&self, departure: Departure) -> Result<()>;
+
+    /// Stores what a sink answered. What was on its way for a reconciled
+    /// household is not any more.
     ///
     /// # Errors
     /// See the trait.

@@ -77,6 +77,11 @@ impl MemorySink {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Forgets the failures that were still to come.
+    pub fn recover(&self) {
+        self.lock().faults.clear();
+    }
+
     /// Fails the next calls, one each.
     pub fn fail(&self, faults: impl IntoIterator<Item = SinkFault>) {
         self.lock().faults.extend(faults);

@@ -3,6 +3,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{PatientKey, SourceId};
@@ -98,29 +99,36 @@ impl MemorySource {
         self.lock().hidden = hidden;
     }
 
+    /// Forgets the failures that were still to come.
+    pub fn recover(&self) {
+        self.lock().faults.clear();
+    }
+
     /// Fails the next pulls, one each.
     pub fn fail(&self, faults: impl IntoIterator<Item = SourceFault>) {
         self.lock().faults.extend(faults);
     }
 }
 
-/// `listing or changes : bound : rows done`
-fn read(cursor: &Cursor) -> Result<(bool, u64, u64, usize)> {
-    let parts: Vec<&str> = cursor.as_str().split(':').collect();
-    let expired = || Error::new(ErrorKind::CursorExpired, "not a cursor of this source");
-    let [kind, from, to, offset] = parts.as_slice() else {
-        return Err(expired());
-    };
-    Ok((
-        match *kind {
-            "all" => true,
-            "some" => false,
-            _ => return Err(expired()),
-        },
-        from.parse().map_err(|_| expired())?,
-        to.parse().map_err(|_| expired())?,
-        offset.parse().map_err(|_| expired())?,
-    ))
+/// Where a pass stands: everything or changes, from which stamp, to which, and
+/// after which row. Without a row it stands between two passes.
+#[derive(Clone, Serialize, Deserialize)]
+struct Place {
+    all: bool,
+    from: u64,
+    to: u64,
+    after: Option<(RecordKind, String)>,
+}
+
+fn read(cursor: &Cursor) -> Result<Place> {
+    serde_json::from_str(cursor.as_str())
+        .map_err(|_| Error::new(ErrorKind::CursorExpired, "not a cursor of this source"))
+}
+
+fn write(place: &Place) -> Result<Cursor> {
+    serde_json::to_string(place)
+        .map(Cursor::new)
+        .map_err(|_| Error::new(ErrorKind::Bug, "a place is not json"))
 }
 
 #[async_trait]
@@ -161,25 +169,38 @@ impl PracticeSource for MemorySource {
                 return Err(Error::new(ErrorKind::CursorExpired, "the cursor is gone"));
             }
         }
-        // A cursor at offset 0 stands between two passes: `to` is where the last one ended.
-        let (all, from, to, offset) = match &req.cursor {
-            None => (true, 0, inner.stamp, 0),
+        let mut place = match &req.cursor {
+            None => Place {
+                all: true,
+                from: 0,
+                to: inner.stamp,
+                after: None,
+            },
             Some(cursor) => match read(cursor)? {
-                (_, _, to, 0) => (req.extent == Extent::Everything, to, inner.stamp, 0),
+                Place {
+                    to, after: None, ..
+                } => Place {
+                    all: req.extent == Extent::Everything,
+                    from: to,
+                    to: inner.stamp,
+                    after: None,
+                },
                 under_way => under_way,
             },
         };
-        let rows: Vec<_> = inner
-            .records
+        let wanted = |stamp: u64, there: bool| {
+            stamp <= place.to && (stamp > place.from || (place.all && there && !inner.hidden))
+        };
+        // By key, not by number: rows that change meanwhile move to the next pass and shift nobody.
+        let mut rows = inner.records.iter().filter(|(key, (stamp, record))| {
+            place.after.as_ref().is_none_or(|after| *key > after)
+                && wanted(*stamp, record.is_some())
+        });
+        let taken: Vec<_> = rows.by_ref().take(self.page).collect();
+        let more = rows.next().is_some();
+        let last = taken.last().map(|(key, _)| (*key).clone());
+        let mut changes: Vec<Change> = taken
             .iter()
-            .filter(|(_, (stamp, record))| {
-                *stamp <= to && (*stamp > from || (all && record.is_some() && !inner.hidden))
-            })
-            .collect();
-        let mut changes: Vec<Change> = rows
-            .iter()
-            .skip(offset)
-            .take(self.page)
             .map(|((kind, native), (_, record))| match record {
                 Some(record) => Change::Upsert(record.clone()),
                 None => Change::Gone(match kind {
@@ -191,26 +212,25 @@ impl PracticeSource for MemorySource {
                 }),
             })
             .collect();
-        let done = offset + changes.len();
-        let kind = if all { "all" } else { "some" };
-        if done < rows.len() {
-            let cursor = Cursor::new(format!("{kind}:{from}:{to}:{done}"));
+        if more {
+            place.after = last;
             return Ok(Page {
                 changes,
                 swept: Vec::new(),
-                position: Position::More(cursor),
+                position: Position::More(write(&place)?),
             });
         }
         changes.extend(inner.bad.iter().cloned().map(Change::Unreadable));
-        let swept = if all {
+        let swept = if place.all {
             RecordKind::ALL.map(|kind| Swept { kind }).to_vec()
         } else {
             Vec::new()
         };
+        place.after = None;
         Ok(Page {
             changes,
             swept,
-            position: Position::CaughtUp(Cursor::new(format!("{kind}:{from}:{to}:0"))),
+            position: Position::CaughtUp(write(&place)?),
         })
     }
 

@@ -6,7 +6,7 @@ use super::{current, day, failed, int, refuse, sink_row, time, uint};
 use crate::error::Result;
 use crate::hash::LedgerHash;
 use crate::id::{ExternalId, HouseholdKey, SinkId};
-use crate::store::{AckCommit, Acknowledged, Parked, Standing};
+use crate::store::{AckCommit, Acknowledged, Departure, Hold, Parked, Standing, Tried};
 
 fn hash(bytes: Vec<u8>) -> Result<LedgerHash> {
     bytes
@@ -28,7 +28,7 @@ pub(super) fn standing(
         .map_err(failed)?;
     let mut parked = db
         .prepare_cached(
-            "SELECT household, hash, attempts, not_before, reason FROM parked WHERE sink = ?1 AND external_id = ?2",
+            "SELECT household, hash, generation, attempts, hold, not_before, reason FROM parked WHERE sink = ?1 AND external_id = ?2",
         )
         .map_err(failed)?;
     let any_parked: bool = db
@@ -70,10 +70,20 @@ pub(super) fn standing(
         .collect()
 }
 
+pub(super) const fn hold_code(hold: Hold) -> i64 {
+    match hold {
+        Hold::Until(_) => 0,
+        Hold::Refused => 1,
+        Hold::Blocked => 2,
+    }
+}
+
 struct RawParked {
     household: String,
     hash: Vec<u8>,
+    generation: i64,
     attempts: u32,
+    hold: i64,
     not_before: Option<i64>,
     reason: String,
 }
@@ -82,9 +92,11 @@ fn raw_parked(row: &rusqlite::Row<'_>) -> rusqlite::Result<RawParked> {
     Ok(RawParked {
         household: row.get(0)?,
         hash: row.get(1)?,
-        attempts: row.get(2)?,
-        not_before: row.get(3)?,
-        reason: row.get(4)?,
+        generation: row.get(2)?,
+        attempts: row.get(3)?,
+        hold: row.get(4)?,
+        not_before: row.get(5)?,
+        reason: row.get(6)?,
     })
 }
 
@@ -94,8 +106,13 @@ impl RawParked {
             external_id,
             household: HouseholdKey::new(self.household),
             hash: hash(self.hash)?,
+            generation: uint(self.generation),
             attempts: self.attempts,
-            not_before: self.not_before.map(time).transpose()?,
+            hold: match (self.hold, self.not_before) {
+                (0, Some(at)) => Hold::Until(time(at)?),
+                (1, _) => Hold::Refused,
+                _ => Hold::Blocked,
+            },
             reason: self.reason,
         })
     }
@@ -104,8 +121,8 @@ impl RawParked {
 pub(super) fn parked(db: &Transaction<'_>, sink: &SinkId, limit: usize) -> Result<Vec<Parked>> {
     let mut query = db
         .prepare_cached(
-            "SELECT household, hash, attempts, not_before, reason, external_id FROM parked WHERE sink = ?1 \
-             ORDER BY not_before NOTNULL, not_before, external_id LIMIT ?2",
+            "SELECT household, hash, generation, attempts, hold, not_before, reason, external_id FROM parked WHERE sink = ?1 \
+             ORDER BY hold = 0, hold, not_before, external_id LIMIT ?2",
         )
         .map_err(failed)?;
     let mut rows = query
@@ -116,7 +133,7 @@ pub(super) fn parked(db: &Transaction<'_>, sink: &SinkId, limit: usize) -> Resul
         .map_err(failed)?;
     let mut parked = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        let id: String = row.get(5).map_err(failed)?;
+        let id: String = row.get(7).map_err(failed)?;
         parked.push(
             raw_parked(row)
                 .map_err(failed)?
@@ -161,9 +178,9 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &AckCommit) -> Result<()> {
     }
     for parked in &commit.parked {
         db.prepare_cached(
-            "INSERT INTO parked (sink, external_id, household, hash, attempts, not_before, reason) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET household = excluded.household, \
-             hash = excluded.hash, attempts = excluded.attempts, not_before = excluded.not_before, reason = excluded.reason",
+            "INSERT INTO parked (sink, external_id, household, hash, generation, attempts, hold, not_before, reason) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET household = excluded.household, \
+             hash = excluded.hash, generation = excluded.generation, attempts = excluded.attempts, hold = excluded.hold, not_before = excluded.not_before, reason = excluded.reason",
         )
         .and_then(|mut q| {
             q.execute(params![
@@ -171,8 +188,10 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &AckCommit) -> Result<()> {
                 parked.external_id.as_str(),
                 parked.household.native(),
                 parked.hash.as_bytes(),
+                int(parked.generation),
                 parked.attempts,
-                parked.not_before.map(|at| at.timestamp_millis()),
+                hold_code(parked.hold),
+                parked.hold.until().map(|at| at.timestamp_millis()),
                 parked.reason
             ])
         })
@@ -183,7 +202,7 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &AckCommit) -> Result<()> {
     }
     let mut reconcile = db
         .prepare_cached(
-            "UPDATE route SET seen = max(seen, ?3), again = ?4 WHERE sink = ?1 AND household = ?2",
+            "UPDATE route SET seen = max(seen, ?3), again = ?4, tried = NULL WHERE sink = ?1 AND household = ?2",
         )
         .map_err(failed)?;
     for (household, generation, again) in &commit.reconciled {
@@ -194,6 +213,56 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &AckCommit) -> Result<()> {
                 int(*generation),
                 again.map(day)
             ])
+            .map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// One after the other: length of the id, id, hash, generation.
+fn encode_tried(tried: &[Tried]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(tried.len() * 56);
+    for Tried {
+        external_id,
+        hash,
+        generation,
+    } in tried
+    {
+        let id = external_id.as_str().as_bytes();
+        bytes.extend_from_slice(&u16::try_from(id.len()).unwrap_or(u16::MAX).to_be_bytes());
+        bytes.extend_from_slice(id);
+        bytes.extend_from_slice(hash.as_bytes());
+        bytes.extend_from_slice(&generation.to_be_bytes());
+    }
+    bytes
+}
+
+pub(super) fn decode_tried(mut bytes: &[u8]) -> Result<Vec<Tried>> {
+    let damaged = || refuse("the state file holds a damaged route");
+    let mut tried = Vec::new();
+    while let Some((length, rest)) = bytes.split_first_chunk::<2>() {
+        let (id, rest) = rest
+            .split_at_checked(u16::from_be_bytes(*length).into())
+            .ok_or_else(damaged)?;
+        let (hash, rest) = rest.split_first_chunk::<16>().ok_or_else(damaged)?;
+        let (generation, rest) = rest.split_first_chunk::<8>().ok_or_else(damaged)?;
+        tried.push(Tried {
+            external_id: ExternalId::from_kept(std::str::from_utf8(id).map_err(|_| damaged())?),
+            hash: LedgerHash::from_bytes(*hash),
+            generation: u64::from_be_bytes(*generation),
+        });
+        bytes = rest;
+    }
+    Ok(tried)
+}
+
+pub(super) fn depart(db: &Transaction<'_>, departure: &Departure) -> Result<()> {
+    current(db, &departure.source, departure.epoch)?;
+    let sink = sink_row(db, &departure.sink)?;
+    let mut mark = db
+        .prepare_cached("UPDATE route SET tried = ?3 WHERE sink = ?1 AND household = ?2")
+        .map_err(failed)?;
+    for (household, tried) in &departure.leaving {
+        mark.execute(params![sink, household.native(), encode_tried(tried)])
             .map_err(failed)?;
     }
     Ok(())

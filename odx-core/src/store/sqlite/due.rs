@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Transaction, params};
 
-use super::{date, day, failed, int, kind, sink_row, uint};
+use super::{acks, date, day, failed, int, kind, sink_row, uint};
 use crate::error::Result;
 use crate::id::{ExternalId, HouseholdKey};
 use crate::model::{Blocked, HouseholdView, Member, RecordKind};
@@ -17,7 +17,7 @@ pub(super) fn load(db: &Transaction<'_>, key: &DigestKey, query: &DueQuery) -> R
         .prepare_cached("SELECT source FROM sink WHERE id = ?1")
         .and_then(|mut q| q.query_row([sink], |row| row.get(0)))
         .map_err(failed)?;
-    let mut due: BTreeMap<String, u64> = BTreeMap::new();
+    let mut due: BTreeMap<String, (u64, Option<Vec<u8>>)> = BTreeMap::new();
     let limit = int(u64::try_from(query.limit).unwrap_or(u64::MAX));
     // Each of the three has its own partial index: the cost is that of what is due. An order is
     // asked for only where somebody walks through it: it would sort all of `again` for each call.
@@ -43,17 +43,19 @@ pub(super) fn load(db: &Transaction<'_>, key: &DigestKey, query: &DueQuery) -> R
         if due.len() >= query.limit && query.after.is_none() {
             break;
         }
-        let sql =
-            format!("SELECT household, generation {sql} AND ?4 NOTNULL {bound} {order} LIMIT ?3");
+        let sql = format!(
+            "SELECT household, route.generation, tried {sql} AND ?4 NOTNULL {bound} {order} LIMIT ?3"
+        );
         let mut statement = db.prepare_cached(&sql).map_err(failed)?;
         let mut rows = statement
             .query(params![sink, by, limit, after])
             .map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
-            due.insert(
-                row.get(0).map_err(failed)?,
+            let seen = (
                 uint(row.get(1).map_err(failed)?),
+                row.get(2).map_err(failed)?,
             );
+            due.insert(row.get(0).map_err(failed)?, seen);
         }
     }
     while due.len() > query.limit {
@@ -66,7 +68,7 @@ pub(super) fn load(db: &Transaction<'_>, key: &DigestKey, query: &DueQuery) -> R
         .and_then(|mut q| q.query_row([sink], |row| Ok((row.get(0)?, row.get(1)?))))
         .map_err(failed)?;
     let mut found = Vec::with_capacity(due.len());
-    for (household, generation) in due {
+    for (household, (generation, tried)) in due {
         let mut members = members(db, source, &household)?;
         if stops {
             for member in &mut members {
@@ -93,6 +95,11 @@ pub(super) fn load(db: &Transaction<'_>, key: &DigestKey, query: &DueQuery) -> R
                 members,
             },
             parked,
+            tried: tried
+                .as_deref()
+                .map(acks::decode_tried)
+                .transpose()?
+                .unwrap_or_default(),
         });
     }
     Ok(found)

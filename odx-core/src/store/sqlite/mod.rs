@@ -18,8 +18,8 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 
 use super::view::DigestKey;
 use super::{
-    AckCommit, Counts, Due, DueQuery, Epoch, Opening, PageCommit, PageOutcome, Parked, SourceState,
-    Standing, StateStore, pairing,
+    AckCommit, Counts, Departure, Due, DueQuery, Epoch, Opening, PageCommit, PageOutcome, Parked,
+    SourceState, Standing, StateStore, pairing,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ExternalId, ExternalIds, IdScheme, SinkId, SourceId};
@@ -387,14 +387,16 @@ fn counts(db: &Transaction<'_>, source: &SourceId, sink: &SinkId) -> Result<Coun
         "SELECT count(*) FROM ledger JOIN sink ON sink.id = sink WHERE name = ?1",
         sink,
     )?;
-    counts.waiting = count(
-        "SELECT count(*) FROM parked JOIN sink ON sink.id = sink WHERE name = ?1 AND not_before NOTNULL",
-        sink,
-    )?;
-    counts.refused = count(
-        "SELECT count(*) FROM parked JOIN sink ON sink.id = sink WHERE name = ?1 AND not_before ISNULL",
-        sink,
-    )?;
+    for (hold, slot) in [
+        (0, &mut counts.waiting),
+        (1, &mut counts.refused),
+        (2, &mut counts.blocked),
+    ] {
+        let sql = format!(
+            "SELECT count(*) FROM parked JOIN sink ON sink.id = sink WHERE name = ?1 AND hold = {hold}"
+        );
+        *slot = count(&sql, sink)?;
+    }
     Ok(counts)
 }
 
@@ -458,6 +460,10 @@ impl StateStore for SqliteStore {
         let sink = sink.clone();
         self.read(move |db, _| acks::standing(db, &sink, &ids))
             .await
+    }
+
+    async fn commit_departure(&self, departure: Departure) -> Result<()> {
+        self.write(move |db, _| acks::depart(db, &departure)).await
     }
 
     async fn commit_acks(&self, commit: AckCommit) -> Result<()> {

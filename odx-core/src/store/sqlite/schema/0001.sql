@@ -76,6 +76,8 @@ CREATE TABLE route (
     generation INTEGER NOT NULL,
     seen INTEGER NOT NULL DEFAULT 0,
     again INTEGER,
+    -- what was on its way when it was last looked at, until that look has ended
+    tried BLOB,
     PRIMARY KEY (sink, household)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX route_due ON route (sink, household) WHERE generation > seen;
@@ -96,8 +98,10 @@ CREATE TABLE parked (
     external_id TEXT NOT NULL,
     household TEXT NOT NULL,
     hash BLOB NOT NULL,
+    generation INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
-    -- none: refused, until the content changes
+    -- 0: until not_before, 1: refused, 2: blocked
+    hold INTEGER NOT NULL,
     not_before INTEGER,
     reason TEXT NOT NULL,
     PRIMARY KEY (sink, external_id)

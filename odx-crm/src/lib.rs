@@ -1,0 +1,10 @@
+#![doc = include_str!("../README.md")]
+
+mod recording;
+pub mod rest;
+#[cfg(feature = "sim")]
+pub mod sim;
+
+pub use recording::RecordingSink;
+pub use rest::{Auth, IdIn, KeyStyle, RestConfig, RestSink};
+pub use url::Url;

@@ -1,0 +1,15 @@
+//! A CRM that takes records by `PUT` under their external id.
+//!
+//! The contract is in the crate's README; `client.rs` is the only file that
+//! knows its addresses, headers and status codes.
+
+mod address;
+mod client;
+mod config;
+mod error;
+mod sink;
+mod stops;
+mod wire;
+
+pub use config::{Auth, IdIn, KeyStyle, RestConfig};
+pub use sink::RestSink;

@@ -1,0 +1,157 @@
+//! A small CRM in the process that speaks the REST sink's contract and can be
+//! told to misbehave (feature `sim`).
+//!
+//! It is strict where a real one would be: a body that does not fit the contract
+//! is answered 422, a task of nobody too. What it counts is what a test wants to
+//! know: were there duplicates, needless writes, an older state after a newer one.
+
+mod door;
+mod fault;
+mod line;
+mod store;
+mod wire;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use odx_core::crm::{Contact, Task};
+use odx_core::sink::Suppression;
+
+pub use door::Server;
+pub use fault::Fault;
+pub use store::{Counts, Held};
+
+use store::State;
+
+/// A CRM, and what it holds. A copy is the same CRM.
+#[derive(Clone)]
+pub struct Crm {
+    state: Arc<Mutex<State>>,
+}
+
+impl fmt::Debug for Crm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Crm")
+            .field("counts", &self.counts())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Crm {
+    /// One account behind this bearer token.
+    pub fn new(token: &str) -> Self {
+        Self::with_tokens(&[token])
+    }
+
+    /// One account per token. Nothing of one is seen through another.
+    pub fn with_tokens(tokens: &[&str]) -> Self {
+        Self {
+            state: Arc::new(Mutex::new(State::new(tokens))),
+        }
+    }
+
+    /// Answers on a free port of 127.0.0.1 until the server is dropped. May be
+    /// called again: the records stay.
+    ///
+    /// # Errors
+    /// Those of opening a port.
+    pub async fn serve(&self) -> std::io::Result<Server> {
+        door::open(self.clone()).await
+    }
+
+    /// The contacts of all accounts, by account and external id.
+    pub fn contacts(&self) -> Vec<Held<Contact>> {
+        self.state().contacts(None)
+    }
+
+    /// The contacts of the account behind this token.
+    pub fn contacts_of(&self, token: &str) -> Vec<Held<Contact>> {
+        self.state().contacts(Some(token))
+    }
+
+    /// The tasks of all accounts, by account and external id.
+    pub fn tasks(&self) -> Vec<Held<Task>> {
+        self.state().tasks(None)
+    }
+
+    /// The tasks of the account behind this token.
+    pub fn tasks_of(&self, token: &str) -> Vec<Held<Task>> {
+        self.state().tasks(Some(token))
+    }
+
+    /// What it counted so far.
+    pub fn counts(&self) -> Counts {
+        self.state().counts
+    }
+
+    /// Requests that came in so far, whatever became of them.
+    pub fn requests(&self) -> u64 {
+        self.state().counts.requests
+    }
+
+    /// Sets the list of suppressions of every account.
+    pub fn set_suppressions(&self, stops: Vec<Suppression>) {
+        self.state().stops = Some(stops);
+    }
+
+    /// Sets how many suppressions stand on a page. A hundred by default.
+    pub fn set_suppressions_page(&self, entries: std::num::NonZeroUsize) {
+        self.state().stops_page = entries;
+    }
+
+    /// Takes the list of suppressions away: a CRM that keeps none.
+    pub fn remove_suppressions(&self) {
+        self.state().stops = None;
+    }
+
+    /// Takes the batch route away.
+    pub fn remove_batch_route(&self) {
+        self.state().batch_route = false;
+    }
+
+    /// The next `n` requests meet this fault, after those already planned.
+    pub fn fail_next(&self, n: usize, fault: Fault) {
+        self.state().faults.plan(n, &fault);
+    }
+
+    /// From now on a share `p` of all requests meets one of these faults, by a
+    /// dice that falls the same way for the same seed.
+    pub fn rate(&self, seed: u64, p: f64, faults: &[Fault]) {
+        self.state().faults.rate(seed, p, faults);
+    }
+
+    /// No more faults.
+    pub fn clear_faults(&self) {
+        self.state().faults.clear();
+    }
+
+    /// Every write of this contact is answered with this status.
+    pub fn refuse_contact(&self, external_id: &str, status: u16) {
+        self.state().refused.insert(external_id.to_owned(), status);
+    }
+
+    /// Takes this contact again.
+    pub fn accept_contact(&self, external_id: &str) {
+        self.state().refused.remove(external_id);
+    }
+
+    /// No token is taken any more.
+    pub fn revoke_token(&self) {
+        self.state().revoked = true;
+    }
+
+    /// Tokens are taken again.
+    pub fn restore_token(&self) {
+        self.state().revoked = false;
+    }
+
+    /// Moves its clock on: idempotency keys are forgotten after 24 hours.
+    pub fn advance(&self, by: Duration) {
+        self.state().advance(by);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

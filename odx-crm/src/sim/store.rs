@@ -1,0 +1,374 @@
+//! What the CRM holds, and what a request does to it. No I/O.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use odx_core::crm::{Contact, Entity, Task};
+use odx_core::model::Channel;
+use odx_core::sink::{Suppression, Target};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::fault::Faults;
+use super::wire;
+
+/// One record, and how it came to be so.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Held<T> {
+    /// Its state now.
+    pub record: T,
+    /// The CRM's own id of it.
+    pub remote_id: String,
+    /// Which account it belongs to: the place of its token.
+    pub account: usize,
+    /// The content hash of every write that changed it, in order.
+    pub hashes: Vec<String>,
+    raw: Value,
+}
+
+impl<T> fmt::Debug for Held<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held")
+            .field("remote_id", &self.remote_id)
+            .field("account", &self.account)
+            .field("writes", &self.hashes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the CRM counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Requests, whatever became of them.
+    pub requests: u64,
+    /// Records created.
+    pub creates: u64,
+    /// Records changed.
+    pub updates: u64,
+    /// Writes of what was there already, replays among them.
+    pub identical_rewrites: u64,
+    /// Writes answered from memory, because their idempotency key and content
+    /// were known.
+    pub replays: u64,
+    /// Writes with a known idempotency key and other content. Each is a defect.
+    pub duplicates: u64,
+    /// Writes refused for what they said.
+    pub refused: u64,
+    /// Requests without a good token.
+    pub unauthorized: u64,
+}
+
+/// One answer.
+#[derive(Clone)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Value,
+}
+
+impl Answer {
+    pub(super) fn refusal(status: u16, code: &str) -> Self {
+        Self {
+            status,
+            body: json!({ "code": code }),
+        }
+    }
+}
+
+struct Remembered {
+    entity: Entity,
+    body: Value,
+    answer: Answer,
+    at: Duration,
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+pub(super) struct State {
+    tokens: Vec<String>,
+    contacts: BTreeMap<(usize, String), Held<Contact>>,
+    tasks: BTreeMap<(usize, String), Held<Task>>,
+    keys: HashMap<(usize, String), Remembered>,
+    now: Duration,
+    next_id: u64,
+    pub(super) revoked: bool,
+    pub(super) batch_route: bool,
+    pub(super) stops: Option<Vec<Suppression>>,
+    pub(super) stops_page: NonZeroUsize,
+    pub(super) refused: HashMap<String, u16>,
+    pub(super) faults: Faults,
+    pub(super) counts: Counts,
+}
+
+impl State {
+    pub(super) fn new(tokens: &[&str]) -> Self {
+        Self {
+            tokens: tokens.iter().map(|&token| token.to_owned()).collect(),
+            contacts: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            keys: HashMap::new(),
+            now: Duration::ZERO,
+            next_id: 0,
+            revoked: false,
+            batch_route: true,
+            stops: Some(Vec::new()),
+            stops_page: NonZeroUsize::MIN.saturating_add(99),
+            refused: HashMap::new(),
+            faults: Faults::default(),
+            counts: Counts::default(),
+        }
+    }
+
+    pub(super) fn advance(&mut self, by: Duration) {
+        self.now += by;
+        let now = self.now;
+        self.keys.retain(|_, known| now - known.at < DAY);
+    }
+
+    /// The account behind a token.
+    pub(super) fn account(&mut self, token: Option<&str>) -> Option<usize> {
+        let found = token
+            .filter(|_| !self.revoked)
+            .and_then(|token| self.tokens.iter().position(|known| known == token));
+        if found.is_none() {
+            self.counts.unauthorized += 1;
+        }
+        found
+    }
+
+    pub(super) fn contacts(&self, token: Option<&str>) -> Vec<Held<Contact>> {
+        self.of(&self.contacts, token)
+    }
+
+    pub(super) fn tasks(&self, token: Option<&str>) -> Vec<Held<Task>> {
+        self.of(&self.tasks, token)
+    }
+
+    fn of<T: Clone>(
+        &self,
+        map: &BTreeMap<(usize, String), Held<T>>,
+        token: Option<&str>,
+    ) -> Vec<Held<T>> {
+        map.values()
+            .filter(|held| {
+                token.is_none_or(|token| self.tokens.get(held.account).is_some_and(|t| t == token))
+            })
+            .cloned()
+            .collect()
+    }
+
+    /// One write. `named` is the id in the path, if there was one.
+    pub(super) fn put(
+        &mut self,
+        account: usize,
+        entity: Entity,
+        named: Option<&str>,
+        key: &str,
+        body: Value,
+    ) -> Answer {
+        let fits = (22..=64).contains(&key.len())
+            && key
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+        if !fits {
+            return self.refuse(400, "idempotency_key");
+        }
+        let memory = (account, key.to_owned());
+        if let Some(known) = self.keys.get(&memory) {
+            if known.entity != entity || known.body != body {
+                self.counts.duplicates += 1;
+                return self.refuse(422, "idempotency_mismatch");
+            }
+            let answer = known.answer.clone();
+            self.counts.replays += 1;
+            if self.holds(account, entity, &body) {
+                self.counts.identical_rewrites += 1;
+            }
+            return answer;
+        }
+        let checked = match entity {
+            Entity::Contact => wire::check_contact(&body),
+            Entity::Task => wire::check_task(&body),
+        };
+        if let Err(code) = checked {
+            return self.refuse(422, code);
+        }
+        let Some(id) = text(&body, "external_id") else {
+            return self.refuse(422, "external_id");
+        };
+        if named.is_some_and(|named| named != id) {
+            return self.refuse(422, "external_id_mismatch");
+        }
+        if let Some(&status) = self.refused.get(&id).filter(|_| entity == Entity::Contact) {
+            return self.refuse(status, "refused");
+        }
+        let answer = match entity {
+            Entity::Contact => self.write(account, id, &body, |state| &mut state.contacts),
+            Entity::Task => {
+                let whose = text(&body, "contact_external_id").unwrap_or_default();
+                if self.contacts.contains_key(&(account, whose)) {
+                    self.write(account, id, &body, |state| &mut state.tasks)
+                } else {
+                    self.refuse(422, "unknown_contact")
+                }
+            }
+        };
+        if answer.status < 300 {
+            let at = self.now;
+            self.keys.insert(
+                memory,
+                Remembered {
+                    entity,
+                    body,
+                    answer: answer.clone(),
+                    at,
+                },
+            );
+        }
+        answer
+    }
+
+    fn write<T: DeserializeOwned>(
+        &mut self,
+        account: usize,
+        id: String,
+        body: &Value,
+        map: impl Fn(&mut Self) -> &mut BTreeMap<(usize, String), Held<T>>,
+    ) -> Answer {
+        // The contract knows kinds of task that the model does not have yet.
+        let Ok(record) = T::deserialize(body) else {
+            return self.refuse(422, "unsupported");
+        };
+        let hash = text(body, "content_hash").unwrap_or_default();
+        let place = (account, id);
+        if let Some(held) = map(self).get_mut(&place) {
+            let same = held.raw == *body;
+            let remote_id = held.remote_id.clone();
+            if !same {
+                held.record = record;
+                held.raw = body.clone();
+                held.hashes.push(hash);
+            }
+            let counted = if same {
+                &mut self.counts.identical_rewrites
+            } else {
+                &mut self.counts.updates
+            };
+            *counted += 1;
+            return Answer {
+                status: 200,
+                body: json!({ "id": remote_id }),
+            };
+        }
+        self.next_id += 1;
+        let remote_id = format!("crm-{}", self.next_id);
+        self.counts.creates += 1;
+        let held = Held {
+            record,
+            remote_id: remote_id.clone(),
+            account,
+            hashes: vec![hash],
+            raw: body.clone(),
+        };
+        map(self).insert(place, held);
+        Answer {
+            status: 201,
+            body: json!({ "id": remote_id }),
+        }
+    }
+
+    fn holds(&self, account: usize, entity: Entity, body: &Value) -> bool {
+        let place = (account, text(body, "external_id").unwrap_or_default());
+        match entity {
+            Entity::Contact => self.contacts.get(&place).is_some_and(|h| h.raw == *body),
+            Entity::Task => self.tasks.get(&place).is_some_and(|h| h.raw == *body),
+        }
+    }
+
+    pub(super) fn refuse(&mut self, status: u16, code: &str) -> Answer {
+        self.counts.refused += 1;
+        Answer::refusal(status, code)
+    }
+
+    /// Many writes. Answered in another order than asked: nobody may rely on one.
+    pub(super) fn batch(&mut self, account: usize, entity: Entity, body: Value) -> Answer {
+        let Value::Object(mut whole) = body else {
+            return self.refuse(400, "shape");
+        };
+        let (Some(Value::Array(items)), true) = (whole.remove("items"), whole.is_empty()) else {
+            return self.refuse(400, "shape");
+        };
+        let mut results: Vec<Value> = items
+            .into_iter()
+            .map(|mut item| {
+                let id = item.get("external_id").cloned();
+                let key = item
+                    .as_object_mut()
+                    .and_then(|item| item.remove("idempotency_key"));
+                let key = key.as_ref().and_then(Value::as_str).unwrap_or_default();
+                let answer = self.put(account, entity, None, key, item);
+                let mut line = json!({ "external_id": id, "status": answer.status });
+                if let Some(line) = line.as_object_mut() {
+                    for (field, name) in [("id", "id"), ("code", "error")] {
+                        if let Some(value) = answer.body.get(field) {
+                            line.insert(name.to_owned(), value.clone());
+                        }
+                    }
+                }
+                line
+            })
+            .collect();
+        results.reverse();
+        Answer {
+            status: 200,
+            body: json!({ "results": results }),
+        }
+    }
+
+    /// A page of suppressions; the cursor is how many were read before.
+    pub(super) fn suppressions(&self, cursor: Option<&str>) -> Answer {
+        let Some(stops) = &self.stops else {
+            return Answer::refusal(404, "no_such_list");
+        };
+        let Ok(from) = cursor.unwrap_or("0").parse::<usize>() else {
+            return Answer::refusal(400, "cursor");
+        };
+        let page: Vec<_> = stops
+            .iter()
+            .skip(from)
+            .take(self.stops_page.get())
+            .map(spell)
+            .collect();
+        let read = from.saturating_add(page.len());
+        let more = read < stops.len();
+        Answer {
+            status: 200,
+            body: json!({
+                "suppressions": page,
+                "next": more.then(|| read.to_string()),
+            }),
+        }
+    }
+}
+
+fn spell(stop: &Suppression) -> Value {
+    let (field, value) = match &stop.target {
+        Target::Phone(phone) => ("phone", phone.e164().expose().as_str()),
+        Target::Email(email) => ("email", email.address().expose().as_str()),
+        Target::Contact(id) => ("external_id", id.as_str()),
+    };
+    let channel = match stop.channel {
+        Some(Channel::Sms) => "sms",
+        Some(Channel::Email) => "email",
+        Some(Channel::Voice) => "voice",
+        None => "all",
+    };
+    json!({ field: value, "channel": channel, "reason": stop.reason })
+}
+
+fn text(body: &Value, field: &str) -> Option<String> {
+    body.get(field)?.as_str().map(str::to_owned)
+}
