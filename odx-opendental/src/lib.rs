@@ -1,3 +1,18 @@
 #![doc = include_str!("../README.md")]
+
+mod client;
+mod config;
+mod convert;
+mod cursor;
+mod error;
+mod limiter;
+mod reference;
+mod source;
+mod version;
+mod wire;
+
+pub use config::{Builder, Credentials, REMOTE_URL, SYSTEM};
+pub use source::OpenDental;
+
 #[cfg(feature = "sim")]
 pub mod sim;

@@ -110,7 +110,7 @@ impl Pipeline {
             .map(|_| ())
     }
 
-    async fn pause(&self, wait: Duration, stop: &Stop) {
+    pub(super) async fn pause(&self, wait: Duration, stop: &Stop) {
         tokio::select! {
             () = self.clock.sleep(wait) => {}
             () = stop.wait() => {}

@@ -268,6 +268,15 @@ impl Pipeline {
     /// A wrong pairing, a state that cannot be opened, a run that was
     /// superseded. Everything else is in the report.
     pub async fn run_once(&self, mode: Mode) -> Result<RunReport> {
+        self.run_once_until(mode, &Stop::never()).await
+    }
+
+    /// As [`run_once`](Self::run_once), but ends at the next commit once `stop`
+    /// says so. The report is then not `complete`.
+    ///
+    /// # Errors
+    /// As [`run_once`](Self::run_once).
+    pub async fn run_once_until(&self, mode: Mode, stop: &Stop) -> Result<RunReport> {
         let state = self.open().await?;
         let mut report = RunReport::new(self.office.id().as_str(), mode, self.clock.now());
         let source_before = self.source.requests();
@@ -283,7 +292,8 @@ impl Pipeline {
         let mut failures = 0;
         loop {
             let rows = report.read;
-            match reader.pass(&mut report, &Stop::never()).await {
+            match reader.pass(&mut report, stop).await {
+                Ok(()) if stop.is_set() => break,
                 Ok(()) => {
                     imported = true;
                     break;
@@ -302,7 +312,7 @@ impl Pipeline {
                         what: &error.chain(),
                         again: Some(self.clock.now() + wait),
                     });
-                    self.clock.sleep(wait).await;
+                    self.pause(wait, stop).await;
                 }
             }
         }
@@ -310,20 +320,25 @@ impl Pipeline {
         if imported {
             for sink in &self.sinks {
                 let mut courier = Courier::new(self, Arc::clone(sink), epoch, mode);
-                complete &= self.deliver(&mut courier, &mut report).await?;
+                complete &= self.deliver(&mut courier, &mut report, stop).await?;
             }
         }
-        report.complete = complete;
+        report.complete = complete && !stop.is_set();
         self.close(&mut report, source_before, sinks_before).await?;
         Ok(report)
     }
 
     /// Delivers until nothing is due, waiting for what comes back soon.
-    async fn deliver(&self, courier: &mut Courier<'_>, report: &mut RunReport) -> Result<bool> {
+    async fn deliver(
+        &self,
+        courier: &mut Courier<'_>,
+        report: &mut RunReport,
+        stop: &Stop,
+    ) -> Result<bool> {
         let mut idle = 0;
         loop {
             let sent = report.sent;
-            let end = match courier.round(report, &Stop::never()).await {
+            let end = match courier.round(report, stop).await {
                 Ok(end) => end,
                 Err(error) if fatal(&error) => return Err(error),
                 Err(error) => {
@@ -335,11 +350,10 @@ impl Pipeline {
                 return Ok(true);
             };
             idle = if report.sent > sent { 0 } else { idle + 1 };
-            if courier.mode() == Mode::DryRun || idle > PATIENCE {
+            if courier.mode() == Mode::DryRun || idle > PATIENCE || stop.is_set() {
                 return Ok(false);
             }
-            self.clock
-                .sleep((wake - self.clock.now()).to_std().unwrap_or_default())
+            self.pause((wake - self.clock.now()).to_std().unwrap_or_default(), stop)
                 .await;
         }
     }

@@ -1,0 +1,170 @@
+//! The command line.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use odx_core::Mode;
+
+use crate::config::{self, Config};
+use crate::{demo, live};
+
+/// Everything that could be done was done.
+pub(crate) const DONE: u8 = 0;
+/// The state could not be opened, or belongs to something else.
+pub(crate) const FAILED: u8 = 1;
+/// The command line or the configuration is wrong. Nothing was contacted.
+pub(crate) const USAGE: u8 = 2;
+/// Something is left: it waits in the state for the next run.
+pub(crate) const INCOMPLETE: u8 = 3;
+
+/// Keeps CRMs true to Open Dental practices. Without a configuration: a demonstration.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Exit codes: 0 all done; 1 the state cannot be opened or used; 2 the command line or the \
+                  configuration is wrong, nothing was contacted; 3 something is left and waits for the next run.\n\
+                  RUST_LOG=odx_core=debug shows more on standard error."
+)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
+struct Args {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Sync once and end. The default.
+    #[arg(long, conflicts_with = "follow")]
+    once: bool,
+    /// Sync, then follow the practices until Ctrl-C.
+    #[arg(long)]
+    follow: bool,
+    /// Read everything, print what would be sent, send nothing.
+    #[arg(long, conflicts_with = "follow")]
+    dry_run: bool,
+    /// Forget everything that is known (asks first): the next run reads all and sends all again.
+    #[arg(long, requires = "config")]
+    reset: bool,
+    /// Answers the question of --reset.
+    #[arg(long, requires = "reset")]
+    yes: bool,
+}
+
+pub(crate) fn run() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(why) => {
+            let code = if why.use_stderr() { USAGE } else { DONE };
+            // Nothing is left to tell where even this cannot be printed.
+            drop(why.print());
+            return code.into();
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(why) => return fail(FAILED, &format!("the machine gives no runtime: {why}")),
+    };
+    let mode = if args.dry_run {
+        Mode::DryRun
+    } else {
+        Mode::Live
+    };
+    let Some(path) = &args.config else {
+        if args.follow {
+            return fail(
+                USAGE,
+                "--follow needs --config FILE; without one this is a demonstration that ends by itself",
+            );
+        }
+        return runtime.block_on(demo::run(mode));
+    };
+    let config = match read(path) {
+        Ok(config) => config,
+        Err(lines) => {
+            let count = lines.len();
+            let noun = if count == 1 { "mistake" } else { "mistakes" };
+            eprintln!(
+                "recall-sync: {count} {noun} in {}; nothing was contacted",
+                path.display()
+            );
+            for line in lines {
+                eprintln!("  {line}");
+            }
+            return USAGE.into();
+        }
+    };
+    if args.reset {
+        let reset = reset(&config, args.yes);
+        if reset != DONE || !(args.once || args.follow) {
+            return reset.into();
+        }
+    }
+    runtime.block_on(live::run(config, args.follow, mode))
+}
+
+fn read(path: &Path) -> Result<Config, Vec<String>> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|why| vec![format!("the file cannot be read: {}", why.kind())])?;
+    config::parse(&text)
+}
+
+pub(crate) fn fail(code: u8, why: &str) -> ExitCode {
+    eprintln!("recall-sync: {why}");
+    code.into()
+}
+
+/// Removes the state file, if somebody who can see what that means says so.
+fn reset(config: &Config, yes: bool) -> u8 {
+    let state = config.state.display();
+    if !config.state.exists() {
+        println!("there is nothing to reset: {state} does not exist");
+        return DONE;
+    }
+    if !yes {
+        if !std::io::stdin().is_terminal() {
+            eprintln!(
+                "recall-sync: --reset was not confirmed: add --yes to forget everything in {state}; nothing was changed"
+            );
+            return USAGE;
+        }
+        print!(
+            "Forget everything in {state}? The next run reads every practice anew and sends all of it again. Type yes: "
+        );
+        drop(std::io::stdout().flush());
+        let mut answer = String::new();
+        let read = std::io::stdin().lock().read_line(&mut answer);
+        if read.is_err() || answer.trim() != "yes" {
+            eprintln!("recall-sync: nothing was changed");
+            return USAGE;
+        }
+    }
+    // Opening takes the lock: a running process keeps its state.
+    if let Err(why) = odx_core::store::SqliteStore::open(&config.state)
+        && why.to_string().contains("another odx process")
+    {
+        eprintln!("recall-sync: {why}");
+        return FAILED;
+    }
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = config.state.as_os_str().to_owned();
+        name.push(suffix);
+        match std::fs::remove_file(&name) {
+            Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
+                eprintln!(
+                    "recall-sync: {} cannot be removed: {}",
+                    name.display(),
+                    why.kind()
+                );
+                return FAILED;
+            }
+            _ => {}
+        }
+    }
+    println!("forgot everything in {state}");
+    DONE
+}

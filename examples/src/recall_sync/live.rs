@@ -1,0 +1,147 @@
+//! The real thing: one or many offices in one process.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use odx_core::engine::{Pipeline, Shutdown};
+use odx_core::store::{SqliteStore, StateStore};
+use odx_core::{Error, ErrorKind, Mode, RunReport};
+use tokio::task::JoinSet;
+
+use crate::cli::{DONE, FAILED, INCOMPLETE, fail};
+use crate::config::{Config, OfficeSetup};
+use crate::progress::{OfficeLine, Screen};
+use crate::table;
+
+pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
+    let store: Arc<dyn StateStore> = match SqliteStore::open(&config.state) {
+        Ok(store) => Arc::new(store),
+        Err(why) => {
+            return fail(
+                FAILED,
+                &format!("{}: {}", config.state.display(), why.chain()),
+            );
+        }
+    };
+    let screen = Screen::new();
+    let (shutdown, stop) = Shutdown::new();
+    let signals = tokio::spawn(async move {
+        interrupted().await;
+        shutdown.stop();
+        // A second time: at once. What was sent and not acknowledged is sent again, and does no harm.
+        interrupted().await;
+        std::process::exit(i32::from(INCOMPLETE));
+    });
+
+    let Config {
+        schedule,
+        brake,
+        offices,
+        ..
+    } = config;
+    let mut runs = JoinSet::new();
+    for OfficeSetup {
+        office,
+        source,
+        sink,
+        policy,
+    } in offices
+    {
+        let name = office.id().to_string();
+        let line = screen.office(&name);
+        let pipeline = Pipeline::builder(Arc::new(source))
+            .policy(policy)
+            .sink(Arc::new(sink))
+            .state(Arc::clone(&store))
+            .office(office)
+            .schedule(schedule)
+            .brake(brake)
+            .observer(line.clone())
+            .build();
+        let stop = stop.clone();
+        // Each on its own: one failing office never delays another.
+        runs.spawn(async move {
+            let end = match pipeline {
+                Err(why) => Err(why),
+                Ok(pipeline) if follow => pipeline.run(stop).await.map(|()| None),
+                Ok(pipeline) => pipeline.run_once_until(mode, &stop).await.map(Some),
+            };
+            line.finish();
+            (name, line, end)
+        });
+    }
+    let mut ends: Vec<(String, Arc<OfficeLine>, Result<Option<RunReport>, Error>)> = Vec::new();
+    while let Some(end) = runs.join_next().await {
+        match end {
+            Ok(end) => ends.push(end),
+            Err(_) => return fail(FAILED, "an office ended in a defect"),
+        }
+    }
+    signals.abort();
+    ends.sort_by(|a, b| a.0.cmp(&b.0));
+    close(&screen, &ends, mode)
+}
+
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    drop(tokio::signal::ctrl_c().await);
+}
+
+fn close(
+    screen: &Screen,
+    ends: &[(String, Arc<OfficeLine>, Result<Option<RunReport>, Error>)],
+    mode: Mode,
+) -> ExitCode {
+    let mut code = DONE;
+    let mut rows = Vec::new();
+    for (name, _, end) in ends {
+        match end {
+            Ok(None) => {}
+            Ok(Some(report)) => {
+                if !report.complete {
+                    code = code.max(INCOMPLETE);
+                }
+                rows.push((name.clone(), report));
+            }
+            Err(why) => {
+                screen.line(&format!("{name}: {}", why.chain()));
+                code = if why.kind() == ErrorKind::Unavailable {
+                    code.max(INCOMPLETE)
+                } else {
+                    FAILED
+                };
+            }
+        }
+    }
+    if rows.is_empty() {
+        return code.into();
+    }
+    println!();
+    print!("{}", table::reports(&rows));
+    for (name, report) in &rows {
+        let skipped = table::skipped(report);
+        if !skipped.is_empty() {
+            println!("{name}: left out {}", skipped.join(", "));
+        }
+        for parked in &report.parked {
+            println!("{name}: {} waits: {}", parked.external_id, parked.reason);
+        }
+        for problem in &report.problems {
+            println!("{name}: {problem}");
+        }
+    }
+    if mode == Mode::DryRun {
+        println!("dry run: \"sent\" is what would be sent; nothing was");
+    }
+    code.into()
+}

@@ -1,0 +1,89 @@
+//! The closing table.
+
+use odx_core::RunReport;
+use odx_core::policy::Skip;
+
+/// Lines up columns.
+pub(crate) fn columns(rows: &[Vec<String>]) -> String {
+    let width = |n: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(n))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<_> = (0..rows.iter().map(Vec::len).max().unwrap_or(0))
+        .map(width)
+        .collect();
+    let mut text = String::new();
+    for row in rows {
+        for (n, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            // Names to the left, figures to the right.
+            let cell = if n == 0 {
+                format!("{cell:<width$}")
+            } else {
+                format!("  {cell:>width$}")
+            };
+            text.push_str(&cell);
+        }
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+    }
+    text
+}
+
+/// What runs came to, one row each.
+pub(crate) fn reports(runs: &[(String, &RunReport)]) -> String {
+    let head = [
+        "",
+        "read",
+        "changed",
+        "sent",
+        "unchanged",
+        "waiting",
+        "refused",
+        "unreadable",
+        "practice calls",
+        "crm calls",
+        "seconds",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for (name, report) in runs {
+        let seconds = (report.finished - report.started).as_seconds_f64();
+        rows.push(vec![
+            name.clone(),
+            report.read.to_string(),
+            report.changed.to_string(),
+            report.sent.to_string(),
+            report.unchanged.to_string(),
+            (report.waiting + report.blocked).to_string(),
+            report.refused.to_string(),
+            report.counts.unreadable.to_string(),
+            report.source_requests.to_string(),
+            report.sink_requests.to_string(),
+            format!("{seconds:.1}"),
+        ]);
+    }
+    columns(&rows)
+}
+
+/// What was left out, in words.
+pub(crate) fn skipped(report: &RunReport) -> Vec<String> {
+    report
+        .skipped
+        .iter()
+        .map(|(why, count)| {
+            let why = match why {
+                Skip::PatientClosed => "patients archived, deceased or deleted",
+                Skip::PatientNotActive => "recalls of patients who are not active",
+                Skip::RecallDisabled => "recalls switched off by the practice",
+                Skip::RecallSnoozed => "recalls hidden until a later day",
+                Skip::RecallHeldForBalance => "recalls hidden until the balance falls",
+                Skip::RecallScheduled => "recalls whose visit is booked",
+                Skip::RecallWithoutDate => "recalls without a due date",
+                Skip::RecallGone => "recalls removed by the practice",
+            };
+            format!("{count} {why}")
+        })
+        .collect()
+}

@@ -1,0 +1,117 @@
+//! The office's wall clock: virtual, moved by the test, allowed to go back.
+
+use std::time::Duration;
+
+use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
+
+/// Wall clock plus a counter of time gone by, which never goes back.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    wall: NaiveDateTime,
+    elapsed: Duration,
+}
+
+impl Clock {
+    pub(crate) fn starting(wall: NaiveDateTime) -> Self {
+        Self {
+            wall,
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn wall(&self) -> NaiveDateTime {
+        self.wall
+    }
+
+    /// Time gone by since the start; what a throttle measures.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
+    pub(crate) fn advance(&mut self, by: Duration) {
+        let step = TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX);
+        if let Some(later) = self.wall.checked_add_signed(step) {
+            self.wall = later;
+        }
+        self.elapsed = self.elapsed.saturating_add(by);
+    }
+
+    /// Turns the hands. Only a jump forward counts as time gone by: when the
+    /// hour repeats in autumn no time is given back.
+    pub(crate) fn set(&mut self, to: NaiveDateTime) {
+        if let Ok(forward) = to.signed_duration_since(self.wall).to_std() {
+            self.elapsed = self.elapsed.saturating_add(forward);
+        }
+        self.wall = to;
+    }
+}
+
+/// A stamp as MySQL keeps it: one-second grain, no zone.
+// apispecification, date-time form; timezones, server wall clock
+pub(crate) fn stamp(at: NaiveDateTime) -> String {
+    at.format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// A date on the wire.
+pub(crate) fn day(date: NaiveDate) -> String {
+    date.format("%Y-%m-%d").to_string()
+}
+
+/// Reads `6m1d` style text; `None` for empty or unreadable text.
+// apirecalls, RecallInterval
+fn interval(text: &str) -> Option<[u32; 4]> {
+    let mut parts = [0_u32; 4];
+    let mut digits = String::new();
+    for c in text.chars() {
+        if c.is_ascii_digit() {
+            digits.push(c);
+            continue;
+        }
+        let at = "ymwd".find(c)?;
+        *parts.get_mut(at)? = digits.parse().ok()?;
+        digits.clear();
+    }
+    (digits.is_empty() && !text.is_empty()).then_some(parts)
+}
+
+/// Adds `6m1d` style text to a date: years, months (clamped to the month's
+/// end), then weeks and days.
+pub(crate) fn add_interval(date: NaiveDate, text: &str) -> Option<NaiveDate> {
+    let [years, months, weeks, days] = interval(text)?;
+    date.checked_add_months(chrono::Months::new(years.checked_mul(12)?))?
+        .checked_add_months(chrono::Months::new(months))?
+        .checked_add_days(chrono::Days::new(u64::from(weeks) * 7 + u64::from(days)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn date(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn six_months_and_a_day_clamps_to_the_month_end_first() {
+        assert_eq!(
+            add_interval(date("2026-08-31"), "6m1d"),
+            Some(date("2027-03-01"))
+        );
+        assert_eq!(
+            add_interval(date("2024-02-29"), "1y"),
+            Some(date("2025-02-28"))
+        );
+        assert_eq!(add_interval(date("2026-01-01"), ""), None);
+        assert_eq!(add_interval(date("2026-01-01"), "6"), None);
+    }
+
+    #[test]
+    fn turning_the_clock_back_gives_no_time_back() {
+        let start = date("2026-11-01").and_hms_opt(1, 30, 0).unwrap();
+        let mut clock = Clock::starting(start);
+        clock.advance(Duration::from_secs(60));
+        clock.set(start - TimeDelta::hours(1));
+        assert_eq!(clock.elapsed(), Duration::from_secs(60));
+        assert_eq!(stamp(clock.wall()), "2026-11-01 00:30:00");
+    }
+}
