@@ -3,9 +3,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::hash::LedgerHash;
 
 fn checked(what: &'static str, text: String) -> Result<String> {
     let fine = !text.is_empty()
@@ -260,7 +260,10 @@ impl ExternalIds {
         let native = if fine {
             native
         } else {
-            hashed = format!("h{}", crate::hash::hex(&Sha256::digest(native)[..16]));
+            hashed = format!(
+                "h{}",
+                crate::hash::hex(LedgerHash::of(native.as_bytes()).as_bytes())
+            );
             &hashed
         };
         let SourceId { system, database } = &self.source;

@@ -1,5 +1,12 @@
 //! The engine against a practice and a CRM in memory.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests: a panic is the failure"
+)]
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -268,7 +275,6 @@ async fn failures_of_the_source_are_waited_out_and_lose_nothing() {
         SourceFault::SlowDown(Some(Duration::from_secs(86_400))),
         SourceFault::SlowDown(None),
     ]);
-    let before = chrono::Utc::now();
     let report = b.run().await;
     assert!(report.complete);
     assert_eq!(b.sink.contacts().len(), 40);
@@ -277,7 +283,6 @@ async fn failures_of_the_source_are_waited_out_and_lose_nothing() {
         report.finished - report.started < TimeDelta::seconds(10),
         "{report:?}"
     );
-    assert!(chrono::Utc::now() - before < TimeDelta::seconds(60));
 }
 
 #[tokio::test]

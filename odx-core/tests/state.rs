@@ -1,5 +1,12 @@
 //! The same promises for every store.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests: a panic is the failure"
+)]
+
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -359,7 +366,7 @@ async fn a_parked_op_brings_its_household_back_when_its_time_has_come(store: Arc
     assert_eq!(b.store.next_wake(&b.sink).await.unwrap(), Some(later));
     assert_eq!(b.due().await, []);
     let due = b.store.due(&b.query(today(), later)).await.unwrap();
-    assert_eq!(due[0].parked, [id.clone()]);
+    assert_eq!(due[0].parked, std::slice::from_ref(&id));
     let standing = b.store.standing(&b.sink, vec![id.clone()]).await.unwrap();
     assert_eq!(standing[0].parked, Some(parked(Hold::Until(later))));
     // Refused for good: no time brings it back.

@@ -1,1 +1,1 @@
-//! Placeholder.
+//! FHIR as an odx source. Not written yet: this crate only holds its place.

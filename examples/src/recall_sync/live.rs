@@ -10,8 +10,11 @@ use tokio::task::JoinSet;
 
 use crate::cli::{DONE, FAILED, INCOMPLETE, fail};
 use crate::config::{Config, OfficeSetup};
-use crate::progress::{OfficeLine, Screen};
+use crate::progress::Screen;
 use crate::table;
+
+/// How an office's run ended. A followed one has no report of its own.
+type End = (String, Result<Option<RunReport>, Error>);
 
 pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
     let store: Arc<dyn StateStore> = match SqliteStore::open(&config.state) {
@@ -67,10 +70,10 @@ pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
                 Ok(pipeline) => pipeline.run_once_until(mode, &stop).await.map(Some),
             };
             line.finish();
-            (name, line, end)
+            (name, end)
         });
     }
-    let mut ends: Vec<(String, Arc<OfficeLine>, Result<Option<RunReport>, Error>)> = Vec::new();
+    let mut ends: Vec<End> = Vec::new();
     while let Some(end) = runs.join_next().await {
         match end {
             Ok(end) => ends.push(end),
@@ -97,14 +100,10 @@ async fn interrupted() {
     drop(tokio::signal::ctrl_c().await);
 }
 
-fn close(
-    screen: &Screen,
-    ends: &[(String, Arc<OfficeLine>, Result<Option<RunReport>, Error>)],
-    mode: Mode,
-) -> ExitCode {
+fn close(screen: &Screen, ends: &[End], mode: Mode) -> ExitCode {
     let mut code = DONE;
     let mut rows = Vec::new();
-    for (name, _, end) in ends {
+    for (name, end) in ends {
         match end {
             Ok(None) => {}
             Ok(Some(report)) => {

@@ -186,7 +186,9 @@ mod tests {
 
         #[test]
         fn any_text_is_read_or_refused(text in "\\PC*") {
-            let _ = text.parse::<Interval>();
+            if let Ok(interval) = text.parse::<Interval>() {
+                prop_assert_eq!(interval.to_string().parse::<Interval>(), Ok(interval));
+            }
         }
     }
 }

@@ -41,8 +41,12 @@ impl DigestKey {
             .map_err(|_| Error::new(ErrorKind::Bug, "the digest key has a wrong length"))?;
         mac.update(&[kind]);
         mac.update(text.as_bytes());
+        let full = mac.finalize().into_bytes();
         let mut digest = [0; 16];
-        digest.copy_from_slice(&mac.finalize().into_bytes()[..16]);
+        digest
+            .iter_mut()
+            .zip(full)
+            .for_each(|(half, byte)| *half = byte);
         Ok(digest)
     }
 
