@@ -588,3 +588,23 @@ async fn a_state_that_goes_there_and_back_around_a_lost_reply_ends_where_it_is()
         assert_eq!(b.run().await.sent, 0);
     }
 }
+
+#[tokio::test]
+async fn a_task_that_waited_for_its_contact_goes_even_if_the_run_ends_right_after_the_contact() {
+    let b = Bench::new(1);
+    b.seed(1);
+    // The contact waits, and its task waits for it.
+    b.sink.fail([SinkFault::NotNow, SinkFault::BadToken]);
+    let report = b.run().await;
+    assert_eq!(
+        (report.waiting, report.blocked, report.complete),
+        (1, 1, false)
+    );
+    // The contact arrives, then the token dies before its task was sent.
+    b.clock.advance(Duration::from_secs(10));
+    b.sink.fail([SinkFault::None, SinkFault::BadToken]);
+    let report = b.run().await;
+    assert_eq!((report.sent, report.complete), (1, false));
+    assert_eq!(b.run().await.sent, 1);
+    assert_eq!(b.sink.tasks().len(), 1);
+}

@@ -14,8 +14,8 @@ use odx_core::model::{Channel, Email, Phone, Record, RecordKey, RecordKind};
 use odx_core::sink::{Account, Suppression, Target};
 use odx_core::source::{Change, Cursor, Page, Position, Swept};
 use odx_core::store::{
-    AckCommit, Acknowledged, Brake, DueQuery, Epoch, Hold, MemoryStore, Opening, PageCommit,
-    PageOutcome, Parked, SqliteStore, StateStore,
+    AckCommit, Acknowledged, Brake, Departure, DueQuery, Epoch, Hold, MemoryStore, Opening,
+    PageCommit, PageOutcome, Parked, SqliteStore, StateStore, Tried,
 };
 use odx_core::testkit::{patient, recall};
 use odx_core::{
@@ -400,6 +400,28 @@ async fn a_parked_op_brings_its_household_back_when_its_time_has_come(store: Arc
     );
 }
 
+async fn a_household_that_departed_is_due_until_it_is_reconciled(store: Arc<dyn StateStore>) {
+    let mut b = Bench::new(store).await;
+    b.commit(vec![person("1")], &[]).await;
+    b.reconcile("1", 1, None).await;
+    let tried = Tried {
+        external_id: ExternalId::from_kept("t:main:1"),
+        hash: hash(7),
+        generation: 3,
+    };
+    let departure = Departure {
+        source: b.source.clone(),
+        epoch: b.epoch,
+        sink: b.sink.clone(),
+        leaving: vec![(HouseholdKey::new("1"), vec![tried.clone()])],
+    };
+    b.store.commit_departure(departure).await.unwrap();
+    let due = b.store.due(&b.query(today(), NOW)).await.unwrap();
+    assert_eq!(due[0].tried, [tried]);
+    b.reconcile("1", 1, None).await;
+    assert_eq!(b.due().await, []);
+}
+
 async fn a_walk_with_after_sees_every_household_once(store: Arc<dyn StateStore>) {
     let mut b = Bench::new(store).await;
     b.commit((10..60).map(|n| person(&n.to_string())).collect(), &[])
@@ -612,6 +634,7 @@ every_store! {
     a_stale_epoch_and_a_wrong_cursor_commit_nothing
     a_household_is_due_on_its_again_day_and_not_before
     a_parked_op_brings_its_household_back_when_its_time_has_come
+    a_household_that_departed_is_due_until_it_is_reconciled
     a_walk_with_after_sees_every_household_once
     a_stop_reaches_everyone_with_the_address_and_is_never_lifted
     a_wrong_pairing_is_refused

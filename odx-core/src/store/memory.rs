@@ -436,10 +436,12 @@ impl StateStore for MemoryStore {
         inner.current(&departure.source, departure.epoch)?;
         let sink = inner.sink(&departure.sink)?;
         for (household, tried) in departure.leaving {
-            sink.routes
+            let route = sink
+                .routes
                 .entry(household.native().to_owned())
-                .or_default()
-                .tried = tried;
+                .or_default();
+            route.tried = tried;
+            route.seen = route.seen.min(route.generation.saturating_sub(1));
         }
         Ok(())
     }

@@ -360,7 +360,9 @@ pub trait StateStore: Debug + Send + Sync + 'static {
     /// See the trait.
     async fn standing(&self, sink: &SinkId, ids: Vec<ExternalId>) -> Result<Vec<Standing>>;
 
-    /// Stores what is about to be sent.
+    /// Stores what is about to be sent. From then on the household is due until
+    /// it is reconciled, whatever made it due before: an acknowledgement may
+    /// take the last other reason away while half of it is still to be sent.
     ///
     /// # Errors
     /// See the trait.

@@ -14,6 +14,8 @@ use crate::source::{Cursor, Probe};
 /// How the next calls fail.
 #[derive(Debug, Clone)]
 pub enum SinkFault {
+    /// This call works.
+    None,
     /// No connection, nothing happened.
     Down,
     /// It happened, but the answer was lost.
@@ -182,7 +184,7 @@ impl CrmSink for MemorySink {
         let outcomes =
             |inner: &mut Inner| batch.iter().map(|delivery| inner.write(delivery)).collect();
         match inner.faults.pop_front() {
-            None => Ok(outcomes(&mut inner)),
+            None | Some(SinkFault::None) => Ok(outcomes(&mut inner)),
             Some(SinkFault::Down) => Err(Error::new(ErrorKind::Unavailable, "no connection")),
             Some(SinkFault::Lost) => {
                 let _: Vec<Outcome> = outcomes(&mut inner);

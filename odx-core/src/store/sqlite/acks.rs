@@ -259,7 +259,7 @@ pub(super) fn depart(db: &Transaction<'_>, departure: &Departure) -> Result<()> 
     current(db, &departure.source, departure.epoch)?;
     let sink = sink_row(db, &departure.sink)?;
     let mut mark = db
-        .prepare_cached("UPDATE route SET tried = ?3 WHERE sink = ?1 AND household = ?2")
+        .prepare_cached("UPDATE route SET tried = ?3, seen = min(seen, generation - 1) WHERE sink = ?1 AND household = ?2")
         .map_err(failed)?;
     for (household, tried) in &departure.leaving {
         mark.execute(params![sink, household.native(), encode_tried(tried)])
