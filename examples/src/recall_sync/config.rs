@@ -77,7 +77,7 @@ pub(crate) fn parse(text: &str) -> Result<Config, Vec<String>> {
     let mut seen = Seen::default();
     let offices: Vec<_> = sections
         .into_iter()
-        .filter_map(|section| office(section, &mut seen))
+        .filter_map(|section| office(section, &schedule, &mut seen))
         .collect();
     root.finish();
     let lines = mistakes.into_lines();
@@ -101,7 +101,7 @@ struct Seen {
     accounts: BTreeMap<String, (IdScheme, String)>,
 }
 
-fn office(section: Section<'_, '_>, seen: &mut Seen) -> Option<OfficeSetup> {
+fn office(section: Section<'_, '_>, schedule: &Schedule, seen: &mut Seen) -> Option<OfficeSetup> {
     let id = section
         .required("id", "a short name, such as \"main-st\"")
         .and_then(|(text, at)| {
@@ -109,7 +109,7 @@ fn office(section: Section<'_, '_>, seen: &mut Seen) -> Option<OfficeSetup> {
                 section.wrong(
                     &at,
                     "id",
-                    "names two offices: every office needs an id of its own",
+                    "is used twice: every office needs an id of its own",
                 );
             }
             OfficeId::new(text)
@@ -134,7 +134,7 @@ fn office(section: Section<'_, '_>, seen: &mut Seen) -> Option<OfficeSetup> {
                 .ok()
         });
     let source = match section.section("source") {
-        Some(inner) => source(inner, id.as_ref(), seen),
+        Some(inner) => source(inner, id.as_ref(), schedule, seen),
         None => {
             section.missing(
                 "source",
@@ -144,7 +144,7 @@ fn office(section: Section<'_, '_>, seen: &mut Seen) -> Option<OfficeSetup> {
         }
     };
     let sink = match section.section("sink") {
-        Some(inner) => sink(inner, id.as_ref(), seen),
+        Some(inner) => sink(inner, id.as_ref(), schedule, seen),
         None => {
             section.missing("sink", "write [office.sink] with kind, base_url and token");
             None
@@ -161,6 +161,21 @@ fn office(section: Section<'_, '_>, seen: &mut Seen) -> Option<OfficeSetup> {
         sink: sink?,
         policy: policy?,
     })
+}
+
+/// How long an answer is waited for: as long as the other side may need, but
+/// not much longer than somebody who chose short back-offs wants to wait.
+fn patience(schedule: &Schedule, most: Duration) -> Duration {
+    (schedule.retry_max * 10).clamp(Duration::from_secs(5), most)
+}
+
+fn is_inside(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_private(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
 }
 
 fn urls(
@@ -184,7 +199,12 @@ fn urls(
         .collect()
 }
 
-fn source(section: Section<'_, '_>, id: Option<&OfficeId>, seen: &mut Seen) -> Option<OpenDental> {
+fn source(
+    section: Section<'_, '_>,
+    id: Option<&OfficeId>,
+    schedule: &Schedule,
+    seen: &mut Seen,
+) -> Option<OpenDental> {
     if let Some((kind, at)) = section.required("kind", "write kind = \"opendental\"")
         && kind != "opendental"
     {
@@ -207,6 +227,7 @@ fn source(section: Section<'_, '_>, id: Option<&OfficeId>, seen: &mut Seen) -> O
     let developer_key = section.secret("developer_key", true);
     let customer_key = section.secret("customer_key", true);
     let interval = section.duration("interval", Duration::ZERO);
+    let timeout = section.duration("timeout", Duration::from_millis(100));
     let span = section.span().clone();
     let built = (|| {
         let credentials = Credentials {
@@ -226,6 +247,10 @@ fn source(section: Section<'_, '_>, id: Option<&OfficeId>, seen: &mut Seen) -> O
             builder = builder.with_interval(interval);
         }
         let urls = urls.unwrap_or_default();
+        // The vendor's relay answers within 60 s, a server in the office much sooner.
+        let inside = !urls.is_empty() && urls.iter().all(is_inside);
+        let most = Duration::from_secs(if inside { 15 } else { 75 });
+        builder = builder.with_timeout(timeout.unwrap_or_else(|| patience(schedule, most)));
         if let Some((_, _, other)) = seen
             .keys
             .iter()
@@ -247,7 +272,12 @@ fn source(section: Section<'_, '_>, id: Option<&OfficeId>, seen: &mut Seen) -> O
     built
 }
 
-fn sink(section: Section<'_, '_>, id: Option<&OfficeId>, seen: &mut Seen) -> Option<RestSink> {
+fn sink(
+    section: Section<'_, '_>,
+    id: Option<&OfficeId>,
+    schedule: &Schedule,
+    seen: &mut Seen,
+) -> Option<RestSink> {
     if let Some((kind, at)) = section.required("kind", "write kind = \"rest\"")
         && kind != "rest"
     {
@@ -300,9 +330,8 @@ fn sink(section: Section<'_, '_>, id: Option<&OfficeId>, seen: &mut Seen) -> Opt
         if let Some(concurrency) = concurrency {
             config = config.with_concurrency(concurrency);
         }
-        if let Some(timeout) = timeout {
-            config = config.with_timeout(timeout);
-        }
+        config = config
+            .with_timeout(timeout.unwrap_or_else(|| patience(schedule, Duration::from_secs(30))));
         let sink = config
             .build()
             .map_err(|why| section.wrong(&span, "", &why.to_string()))
@@ -443,7 +472,7 @@ due_soon_days = 30
         let twice = second(&[]);
         let text = parse(&twice).unwrap_err().join("\n");
         assert!(
-            text.contains("names two offices") && text.contains("told twice"),
+            text.contains("is used twice") && text.contains("told twice"),
             "{text}"
         );
     }

@@ -52,7 +52,12 @@ impl<'a> Reader<'a> {
         } = self.pipeline;
         for _ in 0..MOST_PAGES {
             let request = PullRequest::after(self.cursor.clone()).with_extent(self.extent);
-            let page = match source.pull(request).await {
+            let pulled = tokio::select! {
+                pulled = source.pull(request) => pulled,
+                // Cancel safe: only the commit below remembers.
+                () = stop.wait() => return Ok(()),
+            };
+            let page = match pulled {
                 Ok(page) => page,
                 Err(error) if error.kind() == ErrorKind::CursorExpired && self.cursor.is_some() => {
                     // Safe: ingest is idempotent, records stay.

@@ -31,6 +31,8 @@ const ACKS: usize = 64;
 const ACK_DELAY: Duration = Duration::from_millis(20);
 /// Tries before a refusal is taken for an answer.
 const TRIES: u32 = 3;
+/// How long answers are waited for once it is time to stop.
+const GRACE: Duration = Duration::from_secs(2);
 /// No content hashes to this.
 const UNSURE: LedgerHash = LedgerHash::from_bytes([0; 16]);
 /// Stops are read again after this long at the latest before anything is sent.
@@ -150,7 +152,11 @@ impl<'a> Courier<'a> {
         if let Some(until) = self.paused() {
             return Ok(Some(until));
         }
-        if let Err(error) = self.read_stops(report).await {
+        let read = tokio::select! {
+            read = self.read_stops(report) => read,
+            () = stop.wait() => return Ok(None),
+        };
+        if let Err(error) = read {
             return self.back_off(error);
         }
         let mut after = None;
@@ -552,7 +558,22 @@ impl<'a> Courier<'a> {
         let mut calls = std::pin::pin!(calls.buffer_unordered(concurrency));
         let mut halted = None;
         let mut flushed = Instant::now();
-        while let Some((batch, answer)) = calls.next().await {
+        let grace = async {
+            stop.wait().await;
+            self.pipeline.clock.sleep(GRACE).await;
+        };
+        let mut grace = std::pin::pin!(grace);
+        loop {
+            let next = tokio::select! {
+                biased;
+                next = calls.next() => next,
+                () = &mut grace => {
+                    // Nobody knows what became of these calls; the departure remembers them.
+                    works.iter_mut().for_each(|work| work.open = true);
+                    None
+                }
+            };
+            let Some((batch, answer)) = next else { break };
             let fates = self.judge(batch.len(), answer, &mut halted);
             for (job, fate) in batch.into_iter().zip(fates) {
                 self.settle(job, fate, works, held, report);
