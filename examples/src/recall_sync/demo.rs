@@ -88,7 +88,7 @@ async fn show(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
         .with_clock(clock.clone())
         .build()?;
     let screen = Screen::new();
-    let line = screen.office("demo");
+    let line = screen.office("demo", false);
     let pipeline = Pipeline::builder(Arc::new(source))
         .policy(RecallPolicy::new(RecallSettings::default())?)
         .sink(Arc::new(sink))

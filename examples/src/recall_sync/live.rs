@@ -51,7 +51,7 @@ pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
     } in offices
     {
         let name = office.id().to_string();
-        let line = screen.office(&name);
+        let line = screen.office(&name, follow);
         let pipeline = Pipeline::builder(Arc::new(source))
             .policy(policy)
             .sink(Arc::new(sink))

@@ -1,5 +1,6 @@
 //! Shows a run as it happens: bars on a terminal, plain lines elsewhere.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,6 +12,9 @@ use odx_core::engine::{Action, Event, Observer, RunReport};
 /// Plain lines about a run under way come no faster than this.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 
+/// The same trouble is told again after this long.
+const AGAIN_EVERY: Duration = Duration::from_secs(600);
+
 /// The screen, shared by all offices.
 #[derive(Debug, Clone)]
 pub(crate) struct Screen(Option<MultiProgress>);
@@ -21,7 +25,10 @@ impl Screen {
     }
 
     /// An observer that shows what happens at one office.
-    pub(crate) fn office(&self, name: &str) -> Arc<OfficeLine> {
+    ///
+    /// A single run ends with a table; a followed practice has a line for
+    /// whatever happened.
+    pub(crate) fn office(&self, name: &str, follows: bool) -> Arc<OfficeLine> {
         let bar = self.0.as_ref().map(|screen| {
             let bar = screen.add(ProgressBar::new_spinner());
             if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix:20!} {msg}") {
@@ -34,6 +41,7 @@ impl Screen {
         Arc::new(OfficeLine {
             name: name.to_owned(),
             screen: self.clone(),
+            follows,
             bar,
             state: Mutex::default(),
         })
@@ -53,6 +61,7 @@ impl Screen {
 pub(crate) struct OfficeLine {
     name: String,
     screen: Screen,
+    follows: bool,
     bar: Option<ProgressBar>,
     state: Mutex<State>,
 }
@@ -63,7 +72,8 @@ struct State {
     households: u64,
     sent: u64,
     shown: Option<Instant>,
-    problem: Option<String>,
+    /// When each trouble was last told.
+    told: BTreeMap<String, Instant>,
 }
 
 impl OfficeLine {
@@ -118,9 +128,14 @@ impl Observer for OfficeLine {
             }
             Event::Problem { what, again } => {
                 let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                // The same trouble over and over is told once.
-                if state.problem.as_deref() != Some(what) {
-                    state.problem = Some((*what).to_owned());
+                // The same trouble over and over is told now and then.
+                if state
+                    .told
+                    .get(*what)
+                    .is_none_or(|at| at.elapsed() > AGAIN_EVERY)
+                {
+                    state.told.retain(|_, at| at.elapsed() <= AGAIN_EVERY);
+                    state.told.insert((*what).to_owned(), Instant::now());
                     drop(state);
                     let again = again.map_or_else(String::new, |at| {
                         format!(" (again at {} UTC)", at.format("%H:%M:%S"))
@@ -130,35 +145,26 @@ impl Observer for OfficeLine {
             }
             Event::Report(report) => {
                 let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                if report.problems.is_empty() && report.complete {
-                    state.problem = None;
-                }
+                // The next pass counts anew, and its first moments are silent again.
+                *state = State {
+                    told: std::mem::take(&mut state.told),
+                    ..State::default()
+                };
                 drop(state);
-                if !report.is_quiet() {
-                    tracing::info!(office = %self.name, report = ?Summary(report), "report");
+                if self.follows && !report.is_quiet() {
+                    let RunReport {
+                        read,
+                        changed,
+                        gone,
+                        sent,
+                        ..
+                    } = report;
+                    self.tell(&format!(
+                        "{read} rows read, {changed} changed, {gone} gone, {sent} records sent"
+                    ));
                 }
             }
             _ => {}
         }
-    }
-}
-
-/// The counts of a report, for a log line.
-struct Summary<'a>(&'a RunReport);
-
-impl std::fmt::Debug for Summary<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let RunReport {
-            read,
-            changed,
-            gone,
-            sent,
-            unchanged,
-            ..
-        } = self.0;
-        write!(
-            f,
-            "read {read}, changed {changed}, gone {gone}, sent {sent}, unchanged {unchanged}"
-        )
     }
 }

@@ -28,15 +28,16 @@ pub(super) fn load(db: &Transaction<'_>, key: &DigestKey, query: &DueQuery) -> R
     let after = query.after.as_ref().map_or("", HouseholdKey::native);
     for (sql, by) in [
         (
-            "FROM route WHERE sink = ?1 AND generation > seen AND ?2 NOTNULL",
+            "FROM route INDEXED BY route_due WHERE sink = ?1 AND generation > seen AND ?2 NOTNULL",
             0,
         ),
         (
-            "FROM route WHERE sink = ?1 AND again <= ?2",
+            "FROM route INDEXED BY route_again WHERE sink = ?1 AND again <= ?2",
             day(query.today),
         ),
         (
-            "FROM parked JOIN route USING (sink, household) WHERE sink = ?1 AND not_before <= ?2",
+            "FROM parked INDEXED BY parked_waiting JOIN route USING (sink, household) \
+             WHERE sink = ?1 AND not_before <= ?2",
             query.now.timestamp_millis(),
         ),
     ] {
