@@ -394,11 +394,11 @@ async fn one_bad_row_hides_nobody() {
 #[tokio::test]
 async fn a_dry_run_plans_everything_and_sends_nothing() {
     let b = Bench::new(1);
-    b.seed(300);
+    b.seed(600);
     let plan = b.pipeline().run_once(Mode::DryRun).await.unwrap();
-    assert_eq!((plan.sent, plan.households), (600, 300));
+    assert_eq!((plan.sent, plan.households), (1200, 600));
     assert_eq!(b.sink.requests_made(), 0);
-    assert_eq!(b.run().await.sent, 600);
+    assert_eq!(b.run().await.sent, 1200);
     assert_eq!(b.pipeline().run_once(Mode::DryRun).await.unwrap().sent, 0);
 }
 

@@ -159,7 +159,8 @@ impl<'a> Courier<'a> {
         if let Err(error) = read {
             return self.back_off(error);
         }
-        let mut after = None;
+        // A dry run leaves everything due, so it walks; a live one empties the queue.
+        let mut after = (self.mode == Mode::DryRun).then(|| HouseholdKey::new(""));
         while !stop.is_set() {
             let now = self.now();
             let due = self
@@ -176,10 +177,7 @@ impl<'a> Courier<'a> {
                 })
                 .await?;
             let Some(last) = due.last() else { break };
-            // A dry run leaves everything due, so it walks; a live one empties the queue.
-            if self.mode == Mode::DryRun {
-                after = Some(last.view.key.clone());
-            }
+            after = after.map(|_| last.view.key.clone());
             let sent = self.chunk(due, report, stop).await;
             // Whatever ended the chunk, what was acknowledged is stored.
             self.flush(true).await?;
@@ -220,6 +218,11 @@ impl<'a> Courier<'a> {
         loop {
             let page = match self.sink.suppressions(since.clone()).await {
                 Ok(page) => page,
+                Err(error) if error.kind() == ErrorKind::CursorExpired && since.is_some() => {
+                    // From the start again: what is known already is no news.
+                    since = None;
+                    continue;
+                }
                 Err(error) => {
                     if let Disposition::Retry { .. } = error.disposition() {
                         self.breaker.failure(now);
@@ -582,7 +585,11 @@ impl<'a> Courier<'a> {
                 full.store(true, Ordering::Relaxed);
             }
             if self.pending.acknowledged.len() >= ACKS || flushed.elapsed() >= ACK_DELAY {
-                self.flush(false).await?;
+                if let Err(error) = self.flush(false).await {
+                    // What was not stored did not happen: everybody is looked at again.
+                    works.iter_mut().for_each(|work| work.open = true);
+                    return Err(error);
+                }
                 flushed = Instant::now();
                 self.pipeline
                     .observer
