@@ -357,6 +357,7 @@ async fn a_parked_op_brings_its_household_back_when_its_time_has_come(store: Arc
         generation: 1,
         attempts: 1,
         hold,
+        doubtful: true,
         reason: "503".to_owned(),
     };
     let mut acks = b.acks();

@@ -6,10 +6,13 @@
 
 mod backoff;
 mod breaker;
+mod difference;
 mod follow;
 mod ingest;
 mod reconcile;
 mod report;
+mod stage;
+mod work;
 
 use std::sync::Arc;
 use std::time::Duration;

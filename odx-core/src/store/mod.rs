@@ -217,6 +217,9 @@ pub struct Parked {
     pub attempts: u32,
     /// What it waits for.
     pub hold: Hold,
+    /// Another content may have arrived before this one was tried.
+    #[serde(skip)]
+    pub doubtful: bool,
     /// Why, for a person.
     pub reason: String,
 }

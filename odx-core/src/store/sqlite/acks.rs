@@ -28,7 +28,7 @@ pub(super) fn standing(
         .map_err(failed)?;
     let mut parked = db
         .prepare_cached(
-            "SELECT household, hash, generation, attempts, hold, not_before, reason FROM parked WHERE sink = ?1 AND external_id = ?2",
+            "SELECT household, hash, generation, attempts, hold, not_before, doubtful, reason FROM parked WHERE sink = ?1 AND external_id = ?2",
         )
         .map_err(failed)?;
     let any_parked: bool = db
@@ -85,6 +85,7 @@ struct RawParked {
     attempts: u32,
     hold: i64,
     not_before: Option<i64>,
+    doubtful: bool,
     reason: String,
 }
 
@@ -96,7 +97,8 @@ fn raw_parked(row: &rusqlite::Row<'_>) -> rusqlite::Result<RawParked> {
         attempts: row.get(3)?,
         hold: row.get(4)?,
         not_before: row.get(5)?,
-        reason: row.get(6)?,
+        doubtful: row.get(6)?,
+        reason: row.get(7)?,
     })
 }
 
@@ -113,6 +115,7 @@ impl RawParked {
                 (1, _) => Hold::Refused,
                 _ => Hold::Blocked,
             },
+            doubtful: self.doubtful,
             reason: self.reason,
         })
     }
@@ -121,7 +124,7 @@ impl RawParked {
 pub(super) fn parked(db: &Transaction<'_>, sink: &SinkId, limit: usize) -> Result<Vec<Parked>> {
     let mut query = db
         .prepare_cached(
-            "SELECT household, hash, generation, attempts, hold, not_before, reason, external_id FROM parked WHERE sink = ?1 \
+            "SELECT household, hash, generation, attempts, hold, not_before, doubtful, reason, external_id FROM parked WHERE sink = ?1 \
              ORDER BY hold = 0, hold, not_before, external_id LIMIT ?2",
         )
         .map_err(failed)?;
@@ -133,7 +136,7 @@ pub(super) fn parked(db: &Transaction<'_>, sink: &SinkId, limit: usize) -> Resul
         .map_err(failed)?;
     let mut parked = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        let id: String = row.get(7).map_err(failed)?;
+        let id: String = row.get(8).map_err(failed)?;
         parked.push(
             raw_parked(row)
                 .map_err(failed)?
@@ -178,9 +181,9 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &AckCommit) -> Result<()> {
     }
     for parked in &commit.parked {
         db.prepare_cached(
-            "INSERT INTO parked (sink, external_id, household, hash, generation, attempts, hold, not_before, reason) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET household = excluded.household, \
-             hash = excluded.hash, generation = excluded.generation, attempts = excluded.attempts, hold = excluded.hold, not_before = excluded.not_before, reason = excluded.reason",
+            "INSERT INTO parked (sink, external_id, household, hash, generation, attempts, hold, not_before, doubtful, reason) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO UPDATE SET household = excluded.household, \
+             hash = excluded.hash, generation = excluded.generation, attempts = excluded.attempts, hold = excluded.hold, not_before = excluded.not_before, doubtful = excluded.doubtful, reason = excluded.reason",
         )
         .and_then(|mut q| {
             q.execute(params![
@@ -192,6 +195,7 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &AckCommit) -> Result<()> {
                 parked.attempts,
                 hold_code(parked.hold),
                 parked.hold.until().map(|at| at.timestamp_millis()),
+                parked.doubtful,
                 parked.reason
             ])
         })

@@ -103,6 +103,7 @@ CREATE TABLE parked (
     -- 0: until not_before, 1: refused, 2: blocked
     hold INTEGER NOT NULL,
     not_before INTEGER,
+    doubtful INTEGER NOT NULL,
     reason TEXT NOT NULL,
     PRIMARY KEY (sink, external_id)
 ) STRICT, WITHOUT ROWID;
