@@ -454,6 +454,18 @@ async fn a_dead_token_parks_nobody_and_a_refused_contact_waits_alone() {
         );
         rest(Duration::from_millis(100)).await;
     }
+    let listed = format!("{id} is set aside");
+    while !std::fs::read_to_string(world.folder.path().join("log"))
+        .unwrap()
+        .contains(&listed)
+    {
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "{}",
+            tail(&world)
+        );
+        rest(Duration::from_millis(100)).await;
+    }
     world.crm.accept_contact(&id);
     world.practices[0].update_patient(poor, |row| row.f_name = "Mended".to_owned());
     settled(&world, Duration::from_secs(20)).await;

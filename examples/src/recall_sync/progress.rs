@@ -126,6 +126,10 @@ impl Observer for OfficeLine {
                 };
                 self.tell(&format!("would {action} {entity} {id}"));
             }
+            // A single run lists them at its end.
+            Event::Refused { id, reason } if self.follows => {
+                self.tell(&format!("{id} is set aside: {reason}"));
+            }
             Event::Problem { what, again } => {
                 let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
                 // The same trouble over and over is told now and then.

@@ -158,6 +158,14 @@ pub enum Event<'a> {
         /// What for.
         action: Action,
     },
+    /// An op was refused for good: it waits for its content to change, all
+    /// others go on.
+    Refused {
+        /// Which record.
+        id: &'a ExternalId,
+        /// Why, for a person.
+        reason: &'a str,
+    },
     /// Something failed; when it will be tried again, if by itself.
     Problem {
         /// What, and the remedy.

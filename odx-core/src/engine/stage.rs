@@ -229,6 +229,12 @@ impl Courier<'_> {
             Outcome::Rejected { reason } => (None, reason),
         };
         let external_id = job.delivery.op.external_id().clone();
+        if wait.is_none() {
+            self.pipeline.observer.event(&Event::Refused {
+                id: &external_id,
+                reason: &reason,
+            });
+        }
         if job.delivery.op.entity() == Entity::Contact {
             held.insert(external_id.clone(), reason.clone());
         }
