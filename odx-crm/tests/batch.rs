@@ -91,23 +91,50 @@ async fn a_record_named_twice_has_the_worse_outcome() {
 }
 
 #[tokio::test]
-async fn a_success_that_names_nobody_is_none() {
+async fn after_an_answer_that_names_nobody_records_go_one_by_one() {
     for answer in [
         ResponseTemplate::new(204),
         ok(json!({"ok": true})),
         ok(json!({"results": null})),
-        ResponseTemplate::new(200).set_body_raw("{\"results\": [", "application/json"),
+        ok(json!([{"external_id": "od:1001:99", "status": 200}])),
     ] {
-        let got = batch_answers(answer, &patients(3)).await.unwrap();
-        assert_eq!(got.len(), 3);
-        assert!(got.iter().all(|o| matches!(o, Outcome::Retry { .. })));
+        let server = MockServer::start().await;
+        on(&server, "POST", "/contacts/batch", answer).await;
+        Mock::given(method("PUT"))
+            .respond_with(ResponseTemplate::new(204))
+            .expect(3)
+            .mount(&server)
+            .await;
+        let got = sink(&server).apply(&patients(3)).await.unwrap();
+        assert_eq!(got, vec![applied(None); 3]);
     }
+}
+
+#[tokio::test]
+async fn a_cut_answer_is_no_answer() {
+    let cut = ResponseTemplate::new(200).set_body_raw("{\"results\": [", "application/json");
+    let got = batch_answers(cut, &patients(3)).await.unwrap();
+    assert!(got.len() == 3 && got.iter().all(|o| matches!(o, Outcome::Retry { .. })));
+}
+
+#[tokio::test]
+async fn a_status_may_be_a_word_and_the_list_may_have_another_name() {
+    let lines = json!({"outcomes": [
+        {"external_id": "od:1001:1", "status": "created"},
+        {"external_id": "od:1001:2", "status": "rejected"},
+        {"external_id": "od:1001:3", "status": "503"},
+    ]});
+    let got = batch_answers(ok(lines), &patients(3)).await.unwrap();
+    assert_eq!(got[0], applied(None));
+    assert!(matches!(got[1], Outcome::Rejected { .. }));
+    assert!(matches!(got[2], Outcome::Retry { .. }));
 }
 
 #[tokio::test]
 async fn a_batch_holds_each_record_with_its_hash_and_key() {
     let server = MockServer::start().await;
-    on(&server, "POST", "/contacts/batch", ok(json!([]))).await;
+    let lines = json!([{"external_id": "od:1001:1", "status": 200}, {"external_id": "od:1001:2", "status": 200}]);
+    on(&server, "POST", "/contacts/batch", ok(lines)).await;
     let batch = patients(2);
     sink(&server).apply(&batch).await.unwrap();
     let request = server.received_requests().await.unwrap().remove(0);

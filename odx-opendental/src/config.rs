@@ -174,7 +174,7 @@ fn faults(url: &Url) -> Vec<&'static str> {
 /// On this machine or inside the office: plain HTTP is allowed there, and the
 /// vendor throttles nothing there. Link-local addresses do not count: cloud
 /// machines serve their own keys on one.
-pub(crate) fn is_inside(url: &Url) -> bool {
+pub fn is_inside(url: &Url) -> bool {
     let ip: IpAddr = match url.host() {
         Some(Host::Ipv4(ip)) => ip.into(),
         Some(Host::Ipv6(ip)) => ip.into(),

@@ -11,7 +11,7 @@ mod source;
 mod version;
 mod wire;
 
-pub use config::{Builder, Credentials, REMOTE_URL, SYSTEM};
+pub use config::{Builder, Credentials, REMOTE_URL, SYSTEM, is_inside};
 pub use source::OpenDental;
 
 #[cfg(feature = "sim")]

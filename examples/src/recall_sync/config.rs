@@ -12,7 +12,7 @@ use odx_core::sink::CrmSink as _;
 use odx_core::store::Brake;
 use odx_core::{IdScheme, Office, OfficeId, SinkId, SourceId};
 use odx_crm::{Auth, IdIn, RestConfig, RestSink};
-use odx_opendental::{Credentials, OpenDental, SYSTEM};
+use odx_opendental::{Credentials, OpenDental, SYSTEM, is_inside};
 use toml::de::DeTable;
 use url::Url;
 
@@ -167,15 +167,6 @@ fn office(section: Section<'_, '_>, schedule: &Schedule, seen: &mut Seen) -> Opt
 /// not much longer than somebody who chose short back-offs wants to wait.
 fn patience(schedule: &Schedule, most: Duration) -> Duration {
     (schedule.retry_max * 10).clamp(Duration::from_secs(5), most)
-}
-
-fn is_inside(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_private(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
 }
 
 fn urls(

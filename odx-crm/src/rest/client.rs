@@ -173,7 +173,17 @@ impl Client {
             200..=299 => match json(&reply) {
                 Ok(answer) => {
                     let lines = answer.as_ref().and_then(wire::lines).unwrap_or_default();
-                    self.match_lines(lines, group).map(Batch::Answered)
+                    let names = |line: &Line| {
+                        group
+                            .iter()
+                            .any(|delivery| delivery.op.external_id().as_str() == line.external_id)
+                    };
+                    if lines.iter().any(names) {
+                        self.match_lines(lines, group).map(Batch::Answered)
+                    } else {
+                        // An answer that names nobody would be given again: a record's own answer says more.
+                        Ok(Batch::Refused)
+                    }
                 }
                 Err(Cause::Cut) => all(Cause::Cut, None),
                 Err(other) => Err(other.into()),

@@ -177,12 +177,15 @@ pub(super) struct Line {
     pub(super) retry_after: Option<String>,
 }
 
-/// The lines of an answer to a batch: `{"results": […]}` or the bare list. A
-/// line without id or status is left out, so its record counts as not named.
+/// The lines of an answer to a batch: `{"results": […]}`, a list under another
+/// usual name, or the bare list. A line without id or status is left out, so its
+/// record counts as not named.
 pub(super) fn lines(answer: &Value) -> Option<Vec<Line>> {
     let list = match answer {
         Value::Array(list) => list,
-        _ => answer.get("results")?.as_array()?,
+        _ => ["results", "items", "outcomes", "data"]
+            .iter()
+            .find_map(|name| answer.get(name)?.as_array())?,
     };
     Some(list.iter().filter_map(line).collect())
 }
@@ -192,7 +195,12 @@ fn line(value: &Value) -> Option<Line> {
         external_id: value.get("external_id")?.as_str()?.to_owned(),
         status: match value.get("status")? {
             Value::Number(number) => u16::try_from(number.as_u64()?).ok()?,
-            Value::String(text) => text.parse().ok()?,
+            Value::String(text) => match text.to_ascii_lowercase().as_str() {
+                "ok" | "success" | "applied" | "created" | "updated" | "unchanged" => 200,
+                "error" | "failed" | "rejected" | "invalid" | "refused" => 422,
+                "retry" | "busy" | "deferred" => 503,
+                number => number.parse().ok()?,
+            },
             _ => return None,
         },
         remote_id: remote_id(value),
