@@ -523,7 +523,10 @@ fn a_reset_that_nobody_confirmed_changes_nothing() {
 
 #[test]
 fn the_demonstration_runs_and_its_third_sync_sends_nothing() {
+    // As on a bare machine: no certificates, and none are needed.
     let output = Command::new(env!("CARGO_BIN_EXE_recall-sync"))
+        .env("SSL_CERT_FILE", "/nonexistent")
+        .env("SSL_CERT_DIR", "/nonexistent")
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -540,4 +543,27 @@ fn the_demonstration_runs_and_its_third_sync_sends_nothing() {
     assert!((1..500).contains(&sent("after a day")), "{text}");
     assert_eq!(sent("no changes"), 0, "{text}");
     assert!(text.contains("0 duplicates, 0 rewrites"), "{text}");
+}
+
+#[test]
+fn a_machine_without_certificates_says_what_it_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("odx.sqlite");
+    let config = format!(
+        "state = {state:?}\n[[office]]\nid = \"a\"\nname = \"A\"\ntime_zone = \"America/New_York\"\n\
+         [office.source]\nkind = \"opendental\"\nbase_urls = [\"https://127.0.0.1:9/api/v1\"]\n\
+         developer_key = \"d\"\ncustomer_key = \"c\"\n\
+         [office.sink]\nkind = \"rest\"\nbase_url = \"https://127.0.0.1:9\"\ntoken = \"t\"\n"
+    );
+    std::fs::write(folder.path().join("config.toml"), config).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_recall-sync"))
+        .arg("--config")
+        .arg(folder.path().join("config.toml"))
+        .env("SSL_CERT_FILE", "/nonexistent")
+        .env("SSL_CERT_DIR", "/nonexistent")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("ca-certificates"), "{text}");
 }

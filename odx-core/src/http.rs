@@ -63,6 +63,8 @@ impl ClientSettings {
 #[derive(Clone)]
 pub struct Client {
     inner: reqwest::Client,
+    /// The machine has no certificates to check a server against.
+    rootless: bool,
     max_body: usize,
     requests: Arc<AtomicU64>,
 }
@@ -106,7 +108,7 @@ impl Client {
     /// Builds a client.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if the machine has no usable TLS roots.
+    /// [`ErrorKind::Config`] if TLS cannot be set up at all.
     pub fn new(settings: ClientSettings) -> Result<Self> {
         let bad = |cause: Box<dyn std::error::Error + Send + Sync>| {
             Error::new(
@@ -115,14 +117,24 @@ impl Client {
             )
             .with_cause(cause)
         };
-        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(
-            rustls::crypto::ring::default_provider(),
-        ))
-        .with_safe_default_protocol_versions()
-        .map_err(|e| bad(e.into()))?
-        .with_platform_verifier()
-        .map_err(|e| bad(e.into()))?
-        .with_no_client_auth();
+        let builder = || {
+            rustls::ClientConfig::builder_with_provider(Arc::new(
+                rustls::crypto::ring::default_provider(),
+            ))
+            .with_safe_default_protocol_versions()
+            .map_err(|e| bad(e.into()))
+        };
+        // A bare machine has no roots. That is no reason not to talk to its own services over
+        // plain http; https is refused below, with the remedy.
+        let (tls, rootless) = match builder()?.with_platform_verifier() {
+            Ok(verified) => (verified.with_no_client_auth(), false),
+            Err(_) => (
+                builder()?
+                    .with_root_certificates(rustls::RootCertStore::empty())
+                    .with_no_client_auth(),
+                true,
+            ),
+        };
         let inner = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .redirect(reqwest::redirect::Policy::none())
@@ -138,6 +150,7 @@ impl Client {
             .map_err(|e| bad(e.without_url().into()))?;
         Ok(Self {
             inner,
+            rootless,
             max_body: settings.max_body,
             requests: Arc::default(),
         })
@@ -158,10 +171,18 @@ impl Client {
     /// # Errors
     /// [`ErrorKind::Unavailable`] if there was no connection or no answer in
     /// time, [`ErrorKind::Protocol`] if the answer was cut or too large. In all
-    /// of them the request may have taken effect.
+    /// of them the request may have taken effect. [`ErrorKind::Config`] if the
+    /// machine cannot check a server; nothing was sent then.
     pub async fn send(&self, request: RequestBuilder) -> Result<Reply> {
+        let request = request.build().map_err(broken)?;
+        if self.rootless && request.url().scheme() == "https" {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "this machine has no certificates to check servers against: install its ca-certificates package",
+            ));
+        }
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let mut response = request.send().await.map_err(broken)?;
+        let mut response = self.inner.execute(request).await.map_err(broken)?;
         let header = |name| {
             response
                 .headers()

@@ -320,28 +320,34 @@ impl Feed {
         Step::To(feed, swept)
     }
 
-    /// Moves on when a page was the same as the one before: `facts` is the
-    /// first page of the list. If that is the same as well, the server ignores
-    /// `Offset`. If not, the list moved and is begun again with it.
+    /// Moves on when a page, `again`, was the same as the one before: `first` is
+    /// the first page of the list. If that is the same as well, the server
+    /// ignores `Offset`. If not, the list moved and is begun again with it, or,
+    /// where it was begun again too often, read on without a claim to be whole.
     pub(crate) fn step_from_first(
         &self,
-        facts: &Facts,
+        first: &Facts,
+        again: &Facts,
         longest: usize,
         overlap: TimeDelta,
     ) -> Result<Step, Cause> {
-        let repeats = Cause::Repeats {
-            what: self.call().what(),
-        };
         let mut feed = self.clone();
-        let list = match feed.pass.as_mut() {
-            Some(pass) if pass.list.restarts < MAX_RESTARTS => &mut pass.list,
-            _ => return Err(repeats),
+        let moved = feed.pass.as_mut().map(|pass| &mut pass.list);
+        let Some(list) =
+            moved.filter(|list| !list.page.as_ref().is_some_and(|page| first.is(page)))
+        else {
+            return Err(Cause::Repeats {
+                what: self.call().what(),
+            });
         };
-        if list.page.as_ref().is_some_and(|page| facts.is(page)) {
-            return Err(repeats);
+        if list.restarts < MAX_RESTARTS {
+            list.restart();
+            return Ok(feed.step(first, longest, overlap));
         }
-        list.restart();
-        Ok(feed.step(facts, longest, overlap))
+        list.gave_up = true;
+        list.rows = list.offset();
+        list.page = None;
+        Ok(feed.step(again, longest, overlap))
     }
 
     /// Leaves out the rest of a list that cannot be read at this office.

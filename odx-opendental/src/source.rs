@@ -258,12 +258,18 @@ impl PracticeSource for OpenDental {
             answer => answer?,
         };
         self.keep(&reference);
-        let step = |facts: &Facts, longest| Ok(feed.step(facts, longest, self.overlap));
+        let mut again = None;
+        let step = |facts: &Facts, longest| {
+            again = Some(facts.clone());
+            Ok(feed.step(facts, longest, self.overlap))
+        };
         if let Some(page) = self.page(stage, &answer, &reference, step)? {
             return Ok(page);
         }
+        let again = again.unwrap_or_default();
         let answer = self.list(&feed.first_call()).await?;
-        let step = |facts: &Facts, longest| feed.step_from_first(facts, longest, self.overlap);
+        let step =
+            |first: &Facts, longest| feed.step_from_first(first, &again, longest, self.overlap);
         let page = self.page(stage, &answer, &reference, step)?;
         let what = feed.call().what();
         page.ok_or_else(|| Cause::Repeats { what }.into())

@@ -6,7 +6,7 @@
 //! demand. Time is virtual: the office's wall clock stands still until a test
 //! moves it, forward or back.
 //!
-//! ```ignore
+//! ```text
 //! let office = Practice::builder(7).with_patients(500).with_clinics(2).build()?;
 //! let server = office.serve().await?;
 //! office.faults().fail_next(1, Fault::GatewayTimeout504);
