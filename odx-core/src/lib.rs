@@ -17,7 +17,7 @@ pub mod sink;
 pub mod source;
 pub mod store;
 
-#[cfg(feature = "testkit")]
+#[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 
 pub use engine::{Mode, Pipeline, RunReport};

@@ -89,10 +89,9 @@ impl Pace {
             return Some(Arc::clone(limiter));
         }
         let fresh = Arc::new(RateLimiter::direct(Quota::with_period(interval)?));
-        if state.limiter.is_some() && fresh.check().is_err() {
-            // Cannot be: a new limiter has one request free. The check takes it,
-            // because the request before the change has just used it.
-            tracing::debug!("a new limiter had nothing free");
+        if state.limiter.is_some() {
+            // The request before the change has just used the one that a new limiter has free.
+            drop(fresh.check());
         }
         state.limiter = Some((interval, Arc::clone(&fresh)));
         Some(fresh)

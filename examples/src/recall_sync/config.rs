@@ -1,6 +1,6 @@
 //! The configuration file: checked whole before anything is contacted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -96,7 +96,7 @@ pub(crate) fn parse(text: &str) -> Result<Config, Vec<String>> {
 /// What offices must not share.
 #[derive(Default)]
 struct Seen {
-    ids: BTreeMap<String, ()>,
+    ids: BTreeSet<String>,
     keys: Vec<(Vec<Url>, odx_core::Secret, String)>,
     accounts: BTreeMap<String, (IdScheme, String)>,
 }
@@ -105,7 +105,7 @@ fn office(section: Section<'_, '_>, schedule: &Schedule, seen: &mut Seen) -> Opt
     let id = section
         .required("id", "a short name, such as \"main-st\"")
         .and_then(|(text, at)| {
-            if seen.ids.insert(text.clone(), ()).is_some() {
+            if !seen.ids.insert(text.clone()) {
                 section.wrong(
                     &at,
                     "id",

@@ -259,11 +259,10 @@ impl Policy for RecallPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{
-        ExternalIds, HouseholdKey, IdScheme, OfficeId, PatientKey, RecallKey, SourceId,
-    };
+    use crate::id::{ExternalIds, HouseholdKey, IdScheme, OfficeId, SourceId};
     use crate::model::{Blocked, Email, Origin, Permission, Phone, Statement};
     use crate::office::Office;
+    use crate::testkit;
 
     const TODAY: &str = "2026-11-20";
 
@@ -273,14 +272,10 @@ mod tests {
 
     fn patient(status: PatientStatus) -> Patient {
         Patient {
-            key: PatientKey::new("55"),
             household: HouseholdKey::new("50"),
             status,
             first_name: Phi::new("Ana".to_owned()),
             last_name: Phi::new("Nu\u{301}n\u{303}ez ".to_owned()),
-            preferred_name: None,
-            born: None,
-            mobile: Phone::parse("(503) 555-0123").ok(),
             landline: Phone::parse("503-555-0199").ok(),
             email: Email::parse("ana@smile.co").ok(),
             consent: vec![Statement {
@@ -289,30 +284,13 @@ mod tests {
                 origin: Origin::Practice,
                 on: None,
             }],
-            needs_person: false,
-            first_visit: None,
-            clinic: None,
-            provider: None,
-            language: None,
-            labels: Vec::new(),
+            ..testkit::patient("55")
         }
     }
 
     fn recall(due: Option<&str>) -> Kept<Recall> {
         Kept {
-            record: Recall {
-                key: RecallKey::new("77"),
-                patient: PatientKey::new("55"),
-                due: due.map(day),
-                previous: None,
-                interval: None,
-                scheduled: None,
-                disabled: false,
-                snoozed_until: None,
-                held_for_balance: false,
-                urgent: false,
-                labels: Vec::new(),
-            },
+            record: testkit::recall("77", "55", due.map(day)),
             gone: false,
             changed_on: day("2026-05-05"),
         }

@@ -116,26 +116,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::id::{PatientKey, RecallKey};
 
     fn day(offset: i64) -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, 11, 20).unwrap() + chrono::TimeDelta::days(offset)
     }
 
     fn due(offset: i64) -> Recall {
-        Recall {
-            key: RecallKey::new("1"),
-            patient: PatientKey::new("1"),
-            due: Some(day(offset)),
-            previous: None,
-            interval: None,
-            scheduled: None,
-            disabled: false,
-            snoozed_until: None,
-            held_for_balance: false,
-            urgent: false,
-            labels: Vec::new(),
-        }
+        crate::testkit::recall("1", "1", Some(day(offset)))
     }
 
     fn segment(recall: &Recall) -> Option<Segment> {
