@@ -8,6 +8,7 @@ pub mod clock;
 pub mod crm;
 pub mod engine;
 pub mod error;
+pub mod failpoint;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod model;
