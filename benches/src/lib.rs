@@ -1,1 +1,0 @@
-//! Benches only: `cargo bench -p odx-benches`.
