@@ -130,7 +130,7 @@ impl Sync<'_> {
         path: &str,
         query: &str,
         entity: &str,
-        convert: impl Fn(R) -> (String, T),
+        convert: impl Fn(R) -> (String, T) + Send,
     ) -> Result<(), Failure> {
         let mut offset = 0;
         loop {
@@ -144,38 +144,47 @@ impl Sync<'_> {
                 .error_for_status()?
                 .bytes()
                 .await?;
-            let rows: Vec<R> = serde_json::from_slice(&body)?;
-            let count = rows.len();
-            let mut news = Vec::new();
-            let page = self.db.transaction()?;
-            {
-                let mut known = page.prepare_cached("SELECT body FROM sent WHERE id = ?1")?;
-                let mut keep =
-                    page.prepare_cached("INSERT OR REPLACE INTO sent VALUES (?1, ?2)")?;
-                for row in rows {
-                    let (id, record) = convert(row);
-                    let body = serde_json::to_string(&record)?;
-                    let same = known
-                        .query_row([&id], |row| {
-                            Ok(row.get_ref(0)?.as_str().is_ok_and(|known| known == body))
-                        })
-                        .optional()?;
-                    if same != Some(true) {
-                        keep.execute(params![id, body])?;
-                        news.push((id, body));
-                    }
-                }
-            }
-            page.commit()?;
+            let (rows, news) = self.keep(&body, &convert)?;
             self.send(entity, &news).await?;
-            if count < 100 {
+            if rows < 100 {
                 return Ok(());
             }
-            offset += count;
+            offset += rows;
         }
     }
 
-    async fn send(&self, entity: &str, news: &[(String, String)]) -> Result<(), Failure> {
+    /// Keeps a page. Returns its length, and what is new or different in it.
+    fn keep<R: for<'de> Deserialize<'de>, T: Serialize>(
+        &mut self,
+        body: &[u8],
+        convert: impl Fn(R) -> (String, T),
+    ) -> Result<(usize, Vec<(String, String)>), Failure> {
+        let rows: Vec<R> = serde_json::from_slice(body)?;
+        let count = rows.len();
+        let mut news = Vec::new();
+        let page = self.db.transaction()?;
+        {
+            let mut known = page.prepare_cached("SELECT body FROM sent WHERE id = ?1")?;
+            let mut keep = page.prepare_cached("INSERT OR REPLACE INTO sent VALUES (?1, ?2)")?;
+            for row in rows {
+                let (id, record) = convert(row);
+                let body = serde_json::to_string(&record)?;
+                let same = known
+                    .query_row([&id], |row| {
+                        Ok(row.get_ref(0)?.as_str().is_ok_and(|known| known == body))
+                    })
+                    .optional()?;
+                if same != Some(true) {
+                    keep.execute(params![id, body])?;
+                    news.push((id, body));
+                }
+            }
+        }
+        page.commit()?;
+        Ok((count, news))
+    }
+
+    async fn send(&mut self, entity: &str, news: &[(String, String)]) -> Result<(), Failure> {
         for group in news.chunks(self.batch) {
             let request = if let [(id, body)] = group {
                 let id = id.replace(':', "%3A");

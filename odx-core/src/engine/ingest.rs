@@ -1,21 +1,31 @@
-//! Pulls a page, commits records and cursor in one transaction, again.
+//! Pulls pages, commits records and cursor in one transaction, again.
+
+use std::time::{Duration, Instant};
 
 use crate::engine::follow::Stop;
 use crate::engine::{Event, Pipeline, RunReport};
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::{Cursor, Extent, Position, PullRequest};
+use crate::source::{Cursor, Extent, Page, Position, PullRequest};
 use crate::store::{Epoch, PageCommit};
 
 /// Pages after which a pass is taken for one that never ends: more than any
 /// practice has at 100 rows a page.
 const MOST_PAGES: u32 = 1_000_000;
+/// Pages that come faster than this are stored together: a commit costs more
+/// than they do. A page that was waited for is stored at once.
+const QUICK: Duration = Duration::from_millis(25);
+/// Rows that are stored together at the most.
+const TOGETHER: usize = 1000;
 
 /// Reads one source.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
     pipeline: &'a Pipeline,
     epoch: Epoch,
+    /// Where the feed stands after the last page that was pulled.
     cursor: Option<Cursor>,
+    /// What was pulled and is not stored yet, and where the feed stood before.
+    held: Option<(Option<Cursor>, Page)>,
     extent: Extent,
 }
 
@@ -25,6 +35,7 @@ impl<'a> Reader<'a> {
             pipeline,
             epoch,
             cursor: None,
+            held: None,
             extent,
         }
     }
@@ -35,12 +46,67 @@ impl<'a> Reader<'a> {
 
     /// Reads from where the feed stands to the end of the pass, or to a stop.
     pub(super) async fn pass(&mut self, report: &mut RunReport, stop: &Stop) -> Result<()> {
+        let Pipeline { source, store, .. } = self.pipeline;
         // As it was stored: after a failed commit nobody else knows whether it was.
-        self.cursor = self
-            .pipeline
-            .store
-            .cursor(self.pipeline.source.id())
-            .await?;
+        self.cursor = store.cursor(source.id()).await?;
+        self.held = None;
+        for _ in 0..MOST_PAGES {
+            let request = PullRequest::after(self.cursor.clone()).with_extent(self.extent);
+            let began = Instant::now();
+            let pulled = tokio::select! {
+                pulled = source.pull(request) => pulled,
+                // Cancel safe: only a commit remembers.
+                () = stop.wait() => return self.store(report).await,
+            };
+            let page = match pulled {
+                Ok(page) => page,
+                Err(error) => {
+                    self.store(report).await?;
+                    if error.kind() != ErrorKind::CursorExpired || self.cursor.is_none() {
+                        return Err(error);
+                    }
+                    // Safe: ingest is idempotent, records stay.
+                    tracing::warn!(source = %source.id(), "the cursor expired; the feed starts over");
+                    store.restart_feed(source.id(), self.epoch).await?;
+                    self.cursor = None;
+                    continue;
+                }
+            };
+            let caught_up = matches!(page.position, Position::CaughtUp(_));
+            let ends = caught_up || !page.swept.is_empty() || began.elapsed() >= QUICK;
+            let rows = self.hold(page);
+            if ends || rows >= TOGETHER || stop.is_set() {
+                self.store(report).await?;
+            }
+            if caught_up || stop.is_set() {
+                return Ok(());
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Protocol,
+            "the source's list has no end",
+        ))
+    }
+
+    /// Keeps a page for the next commit. Returns how many rows wait for it.
+    fn hold(&mut self, page: Page) -> usize {
+        let before = self.cursor.replace(page.position.cursor().clone());
+        match &mut self.held {
+            Some((_, held)) => {
+                held.changes.extend(page.changes);
+                held.swept = page.swept;
+                held.position = page.position;
+                held.changes.len()
+            }
+            none => none.insert((before, page)).1.changes.len(),
+        }
+    }
+
+    /// Stores what is held, and the cursor with it.
+    async fn store(&mut self, report: &mut RunReport) -> Result<()> {
+        let Some((from, page)) = self.held.take() else {
+            return Ok(());
+        };
         let Pipeline {
             source,
             store,
@@ -50,48 +116,21 @@ impl<'a> Reader<'a> {
             brake,
             ..
         } = self.pipeline;
-        for _ in 0..MOST_PAGES {
-            let request = PullRequest::after(self.cursor.clone()).with_extent(self.extent);
-            let pulled = tokio::select! {
-                pulled = source.pull(request) => pulled,
-                // Cancel safe: only the commit below remembers.
-                () = stop.wait() => return Ok(()),
-            };
-            let page = match pulled {
-                Ok(page) => page,
-                Err(error) if error.kind() == ErrorKind::CursorExpired && self.cursor.is_some() => {
-                    // Safe: ingest is idempotent, records stay.
-                    tracing::warn!(source = %source.id(), "the cursor expired; the feed starts over");
-                    store.restart_feed(source.id(), self.epoch).await?;
-                    self.cursor = None;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            let rows = u64::try_from(page.changes.len()).unwrap_or(u64::MAX);
-            let position = page.position.clone();
-            let now = clock.now();
-            let outcome = store
-                .commit_page(PageCommit {
-                    source: source.id().clone(),
-                    epoch: self.epoch,
-                    from: self.cursor.clone(),
-                    page,
-                    today: office.today(now),
-                    now,
-                    brake: *brake,
-                })
-                .await?;
-            self.cursor = Some(position.cursor().clone());
-            report.add_page(rows, &outcome);
-            observer.event(&Event::Read { rows: report.read });
-            if matches!(position, Position::CaughtUp(_)) || stop.is_set() {
-                return Ok(());
-            }
-        }
-        Err(Error::new(
-            ErrorKind::Protocol,
-            "the source's list has no end",
-        ))
+        let rows = u64::try_from(page.changes.len()).unwrap_or(u64::MAX);
+        let now = clock.now();
+        let outcome = store
+            .commit_page(PageCommit {
+                source: source.id().clone(),
+                epoch: self.epoch,
+                from,
+                page,
+                today: office.today(now),
+                now,
+                brake: *brake,
+            })
+            .await?;
+        report.add_page(rows, &outcome);
+        observer.event(&Event::Read { rows: report.read });
+        Ok(())
     }
 }

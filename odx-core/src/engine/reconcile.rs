@@ -19,7 +19,7 @@ use crate::sink::CrmSink;
 use crate::store::{AckCommit, Departure, Due, DueQuery, Epoch, Tried};
 
 /// Households looked at together: bounds memory, not order.
-const CHUNK: usize = 256;
+const CHUNK: usize = 512;
 /// Stops are read again after this long at the latest before anything is sent.
 const STOPS_AGE: TimeDelta = TimeDelta::seconds(60);
 

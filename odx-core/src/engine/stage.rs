@@ -18,10 +18,10 @@ use crate::sink::Outcome;
 use crate::store::{Acknowledged, Hold, Parked};
 
 /// Acknowledgements are stored after so many…
-const ACKS: usize = 64;
+const ACKS: usize = 512;
 /// …or after this long, whichever is first: what a crash in between costs is
 /// this many repeats of writes that change nothing.
-const ACK_DELAY: Duration = Duration::from_millis(20);
+const ACK_DELAY: Duration = Duration::from_millis(50);
 /// Tries before a refusal is taken for an answer.
 const TRIES: u32 = 3;
 /// How long answers are waited for once it is time to stop.

@@ -35,18 +35,25 @@ pub struct Appointment {
     /// Where it stands.
     pub status: AppointmentStatus,
     /// Start, by the practice's wall clock. None while not on the book.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<NaiveDateTime>,
     /// Length in minutes, when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minutes: Option<u32>,
     /// With the hygienist, as far as the practice says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hygiene: bool,
     /// The practice's key of the clinic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clinic: Option<String>,
     /// The practice's key of the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
     /// The practice's key of the operatory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operatory: Option<String>,
     /// The practice's own statuses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<Label>,
 }
 

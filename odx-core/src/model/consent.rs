@@ -45,6 +45,7 @@ pub struct Statement {
     /// Who recorded it.
     pub origin: Origin,
     /// When, if the origin says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<NaiveDate>,
 }
 

@@ -14,21 +14,30 @@ pub struct Recall {
     /// Whose recall.
     pub patient: PatientKey,
     /// The day that counts. None: never seen, or disabled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<NaiveDate>,
     /// The last visit that started the clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<NaiveDate>,
     /// How often it comes round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<Interval>,
     /// Day of the booked visit that will answer it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled: Option<NaiveDate>,
     /// Switched off by the practice.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub disabled: bool,
     /// Hidden until this day; on the day itself it shows again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snoozed_until: Option<NaiveDate>,
     /// Hidden until the family's balance falls.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held_for_balance: bool,
     /// Wanted as soon as possible.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub urgent: bool,
     /// The practice's own statuses, among them the kind of recall.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<Label>,
 }

@@ -139,3 +139,11 @@ pub(super) fn hang(member: &mut Member, row: &Row<'_>) -> Result<()> {
     }
     Ok(())
 }
+
+/// By key, so that the answer of a policy does not depend on the order of rows.
+pub(super) fn order(member: &mut Member) {
+    member
+        .recalls
+        .sort_by(|a, b| a.record.key.cmp(&b.record.key));
+    member.appointments.sort_by(|a, b| a.key.cmp(&b.key));
+}

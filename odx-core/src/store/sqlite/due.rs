@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Transaction, params};
+use rusqlite::{CachedStatement, Transaction, params};
 
 use super::{acks, date, day, failed, int, kind, sink_row, uint};
 use crate::error::Result;
@@ -69,8 +69,9 @@ pub(super) fn load(db: &Transaction<'_>, key: &DigestKey, query: &DueQuery) -> R
         .and_then(|mut q| q.query_row([sink], |row| Ok((row.get(0)?, row.get(1)?))))
         .map_err(failed)?;
     let mut found = Vec::with_capacity(due.len());
+    let mut loader = Loader::prepare(db, source)?;
     for (household, (generation, tried)) in due {
-        let mut members = members(db, source, &household)?;
+        let mut members = loader.members(&household)?;
         if stops {
             for member in &mut members {
                 member.blocked = blocked(db, key, sink, &member.patient.record, query)?;
@@ -106,44 +107,67 @@ pub(super) fn load(db: &Transaction<'_>, key: &DigestKey, query: &DueQuery) -> R
     Ok(found)
 }
 
-fn members(db: &Transaction<'_>, source: i64, household: &str) -> Result<Vec<Member>> {
-    // Told which index: left alone, the planner walks all patients to get the order for nothing.
-    let mut patients = db
-        .prepare_cached(
-            "SELECT native, body, gone, changed_on FROM record INDEXED BY record_parent \
-             WHERE source = ?1 AND parent = ?2 AND kind = 0 ORDER BY native",
-        )
-        .map_err(failed)?;
-    let mut children = db
-        .prepare_cached(
-            "SELECT kind, body, gone, changed_on FROM record INDEXED BY record_parent \
-             WHERE source = ?1 AND parent = ?2 AND kind > 0 ORDER BY kind, native",
-        )
-        .map_err(failed)?;
-    let mut members = Vec::new();
-    let mut rows = patients.query(params![source, household]).map_err(failed)?;
-    while let Some(row) = rows.next().map_err(failed)? {
-        let native = row
-            .get_ref(0)
-            .map_err(failed)?
-            .as_str()
-            .map_err(|e| failed(e.into()))?;
-        let mut member = Member {
-            patient: view::patient(&stored(row, RecordKind::Patient)?)?,
-            recalls: Vec::new(),
-            appointments: Vec::new(),
-            blocked: Blocked::default(),
-        };
-        let mut rows = children.query(params![source, native]).map_err(failed)?;
-        while let Some(row) = rows.next().map_err(failed)? {
-            view::hang(
-                &mut member,
-                &stored(row, kind(row.get(0).map_err(failed)?))?,
-            )?;
-        }
-        members.push(member);
+/// Reads what hangs together, its statements prepared once.
+struct Loader<'a> {
+    source: i64,
+    patients: CachedStatement<'a>,
+    children: CachedStatement<'a>,
+}
+
+impl<'a> Loader<'a> {
+    fn prepare(db: &'a Transaction<'_>, source: i64) -> Result<Self> {
+        Ok(Self {
+            source,
+            // Told which index: left alone, the planner walks all patients to get the order for nothing.
+            patients: db
+                .prepare_cached(
+                    "SELECT native, body, gone, changed_on FROM record INDEXED BY record_parent \
+                     WHERE source = ?1 AND parent = ?2 AND kind = 0",
+                )
+                .map_err(failed)?,
+            children: db
+                .prepare_cached(
+                    "SELECT kind, body, gone, changed_on FROM record INDEXED BY record_parent \
+                     WHERE source = ?1 AND parent = ?2 AND kind > 0",
+                )
+                .map_err(failed)?,
+        })
     }
-    Ok(members)
+
+    fn members(&mut self, household: &str) -> Result<Vec<Member>> {
+        let mut members = Vec::new();
+        let mut rows = self
+            .patients
+            .query(params![self.source, household])
+            .map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let native = row
+                .get_ref(0)
+                .map_err(failed)?
+                .as_str()
+                .map_err(|e| failed(e.into()))?;
+            let mut member = Member {
+                patient: view::patient(&stored(row, RecordKind::Patient)?)?,
+                recalls: Vec::new(),
+                appointments: Vec::new(),
+                blocked: Blocked::default(),
+            };
+            let mut rows = self
+                .children
+                .query(params![self.source, native])
+                .map_err(failed)?;
+            while let Some(row) = rows.next().map_err(failed)? {
+                view::hang(
+                    &mut member,
+                    &stored(row, kind(row.get(0).map_err(failed)?))?,
+                )?;
+            }
+            view::order(&mut member);
+            members.push(member);
+        }
+        members.sort_by(|a, b| a.patient.record.key.cmp(&b.patient.record.key));
+        Ok(members)
+    }
 }
 
 fn stored<'a>(row: &'a rusqlite::Row<'_>, kind: RecordKind) -> Result<Row<'a>> {

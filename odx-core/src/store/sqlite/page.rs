@@ -2,21 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{OptionalExtension as _, Transaction, params};
+use rusqlite::{CachedStatement, OptionalExtension as _, Transaction, params};
 
 use super::seen::{Shown, Sightings};
 use super::{current, day, failed, int, uint};
 use crate::error::{Error, ErrorKind, Result};
+use crate::hash::LedgerHash;
 use crate::model::{BadRecord, Record, RecordKey, RecordKind};
 use crate::source::{Change, Position};
 use crate::store::{PageCommit, PageOutcome};
 
 pub(super) fn commit(db: &Transaction<'_>, commit: &PageCommit) -> Result<PageOutcome> {
     let source = current(db, &commit.source, commit.epoch)?;
-    let cursor: Option<String> = db
-        .query_row("SELECT cursor FROM source WHERE id = ?1", [source], |row| {
-            row.get(0)
-        })
+    let (cursor, unreadable): (Option<String>, bool) = db
+        .prepare_cached(
+            "SELECT cursor, EXISTS (SELECT 1 FROM unreadable WHERE source = ?1) FROM source WHERE id = ?1",
+        )
+        .and_then(|mut q| q.query_row([source], |row| Ok((row.get(0)?, row.get(1)?))))
         .map_err(failed)?;
     if cursor.as_deref() != commit.from.as_ref().map(|cursor| cursor.as_str()) {
         return Err(Error::new(
@@ -32,13 +34,8 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &PageCommit) -> Result<PageOu
         raised: BTreeSet::new(),
         sightings: Sightings::default(),
         born: [0; 3],
-        unreadable: db
-            .query_row(
-                "SELECT EXISTS (SELECT 1 FROM unreadable WHERE source = ?1)",
-                [source],
-                |row| row.get(0),
-            )
-            .map_err(failed)?,
+        unreadable,
+        statements: Statements::prepare(db)?,
     };
     let mut body = Vec::new();
     for change in &commit.page.changes {
@@ -78,34 +75,70 @@ struct Work<'a> {
     born: [i64; 3],
     /// Whether any row of this source is on record as unreadable.
     unreadable: bool,
+    statements: Statements<'a>,
+}
+
+/// What every record of a page asks for, prepared once.
+struct Statements<'a> {
+    known: CachedStatement<'a>,
+    parent: CachedStatement<'a>,
+    insert: CachedStatement<'a>,
+}
+
+impl<'a> Statements<'a> {
+    fn prepare(db: &'a Transaction<'_>) -> Result<Self> {
+        let prepare = |sql| db.prepare_cached(sql).map_err(failed);
+        Ok(Self {
+            known: prepare(
+                "SELECT id, hash, missed, gone, parent FROM record WHERE source = ?1 AND kind = ?2 AND native = ?3",
+            )?,
+            parent: prepare(
+                "SELECT parent FROM record WHERE source = ?1 AND kind = 0 AND native = ?2",
+            )?,
+            insert: prepare(
+                "INSERT INTO record (source, kind, native, parent, hash, body, changed_on) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?,
+        })
+    }
 }
 
 struct Known {
     id: i64,
-    hash: Vec<u8>,
-    parent: String,
+    /// It has the content that was asked about.
+    same: bool,
     missed: bool,
     gone: bool,
+    /// Left out where nothing has changed.
+    parent: Option<String>,
 }
 
 impl Work<'_> {
-    fn known(&self, kind: RecordKind, native: &str) -> Result<Option<Known>> {
-        self.db
-            .prepare_cached(
-                "SELECT id, hash, parent, missed, gone FROM record WHERE source = ?1 AND kind = ?2 AND native = ?3",
-            )
-            .and_then(|mut q| {
-                q.query_row(params![self.source, kind.code(), native], |row| {
-                    Ok(Known {
-                        id: row.get(0)?,
-                        hash: row.get(1)?,
-                        parent: row.get(2)?,
-                        missed: row.get(3)?,
-                        gone: row.get(4)?,
-                    })
+    /// What is known of a record that is said to have this content now.
+    fn known(
+        &mut self,
+        kind: RecordKind,
+        native: &str,
+        hash: Option<&LedgerHash>,
+    ) -> Result<Option<Known>> {
+        self.statements
+            .known
+            .query_row(params![self.source, kind.code(), native], |row| {
+                let same = hash.is_some_and(|hash| {
+                    row.get_ref(1)
+                        .is_ok_and(|known| known.as_blob() == Ok(hash.as_bytes()))
+                });
+                let gone: bool = row.get(3)?;
+                let settled = same && !gone;
+                Ok(Known {
+                    id: row.get(0)?,
+                    same,
+                    missed: row.get(2)?,
+                    gone,
+                    parent: (!settled).then(|| row.get(4)).transpose()?,
                 })
-                .optional()
             })
+            .optional()
             .map_err(failed)
     }
 
@@ -118,19 +151,18 @@ impl Work<'_> {
     /// The household that a change to this record concerns. A record whose
     /// patient is not known yet concerns nobody: the patient will.
     fn concerns(&mut self, kind: RecordKind, parent: &str) -> Result<()> {
-        let household = match kind {
-            RecordKind::Patient => Some(parent.to_owned()),
-            RecordKind::Recall | RecordKind::Appointment => self
-                .db
-                .prepare_cached(
-                    "SELECT parent FROM record WHERE source = ?1 AND kind = 0 AND native = ?2",
-                )
-                .and_then(|mut q| {
-                    q.query_row(params![self.source, parent], |row| row.get(0))
-                        .optional()
-                })
-                .map_err(failed)?,
-        };
+        if kind == RecordKind::Patient {
+            if !self.raised.contains(parent) {
+                self.raised.insert(parent.to_owned());
+            }
+            return Ok(());
+        }
+        let household = self
+            .statements
+            .parent
+            .query_row(params![self.source, parent], |row| row.get(0))
+            .optional()
+            .map_err(failed)?;
         self.raised.extend(household);
         Ok(())
     }
@@ -141,8 +173,8 @@ impl Work<'_> {
             .map_err(|_| Error::new(ErrorKind::Bug, "a record could not be written as json"))?;
         let kind = record.kind();
         let today = day(self.commit.today);
-        let id = match self.known(kind, record.native())? {
-            Some(known) if known.hash == hash.as_bytes() && !known.gone => {
+        let id = match self.known(kind, record.native(), Some(&hash))? {
+            Some(known) if known.same && !known.gone => {
                 if known.missed {
                     self.db
                         .prepare_cached("UPDATE record SET missed = 0 WHERE id = ?1")
@@ -161,20 +193,17 @@ impl Work<'_> {
                     .map_err(failed)?;
                 self.outcome.changed += 1;
                 self.live(kind, known.gone.into());
-                if known.parent != record.parent() {
-                    self.concerns(kind, &known.parent)?;
+                if let Some(parent) = known.parent.filter(|known| known != record.parent()) {
+                    self.concerns(kind, &parent)?;
                 }
                 self.concerns(kind, record.parent())?;
                 known.id
             }
-            None => self
-                .db
-                .prepare_cached(
-                    "INSERT INTO record (source, kind, native, parent, hash, body, changed_on) \
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                )
-                .and_then(|mut q| {
-                    q.insert(params![
+            None => {
+                let id = self
+                    .statements
+                    .insert
+                    .insert(params![
                         self.source,
                         kind.code(),
                         record.native(),
@@ -183,14 +212,12 @@ impl Work<'_> {
                         body.as_slice(),
                         today
                     ])
-                })
-                .map_err(failed)
-                .and_then(|id| {
-                    self.outcome.changed += 1;
-                    self.live(kind, 1);
-                    self.concerns(kind, record.parent())?;
-                    Ok(id)
-                })?,
+                    .map_err(failed)?;
+                self.outcome.changed += 1;
+                self.live(kind, 1);
+                self.concerns(kind, record.parent())?;
+                id
+            }
         };
         self.sightings.note(kind, id, true);
         if self.unreadable {
@@ -206,8 +233,13 @@ impl Work<'_> {
 
     fn gone(&mut self, key: &RecordKey) -> Result<()> {
         let kind = key.kind();
-        match self.known(kind, key.native())? {
-            Some(known) if !known.gone => self.bury(kind, known.id, &known.parent),
+        match self.known(kind, key.native(), None)? {
+            Some(Known {
+                id,
+                gone: false,
+                parent: Some(parent),
+                ..
+            }) => self.bury(kind, id, &parent),
             _ => Ok(()),
         }
     }
@@ -245,7 +277,7 @@ impl Work<'_> {
             .map_err(failed)?;
         // The row is there, whatever it says: it must not count as missing.
         if let Some(known) = self
-            .known(bad.kind, &bad.native)?
+            .known(bad.kind, &bad.native, None)?
             .filter(|known| !known.gone)
         {
             self.sightings.note(bad.kind, known.id, true);
