@@ -1,8 +1,8 @@
 //! What HTTP adapters share (feature `http`): one client that follows nothing,
 //! replies with a bound on their size, errors without their URL.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -104,39 +104,52 @@ impl Reply {
     }
 }
 
+fn no_tls(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(
+        ErrorKind::Config,
+        "the tls client cannot be set up on this machine",
+    )
+    .with_cause(cause)
+}
+
+/// How servers are checked, and whether this machine has no roots to check them
+/// with. Read once: the roots are hundreds of certificates, and a group has two
+/// clients for each office.
+fn tls() -> Result<&'static (rustls::ClientConfig, bool)> {
+    static SHARED: OnceLock<(rustls::ClientConfig, bool)> = OnceLock::new();
+    if let Some(shared) = SHARED.get() {
+        return Ok(shared);
+    }
+    let builder = || {
+        rustls::ClientConfig::builder_with_provider(Arc::new(
+            rustls::crypto::ring::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()
+        .map_err(no_tls)
+    };
+    let fresh = match builder()?.with_platform_verifier() {
+        Ok(verified) => (verified.with_no_client_auth(), false),
+        // A bare machine has no roots. That is no reason not to talk to its own services over
+        // plain http; https is refused below, with the remedy.
+        Err(_) => (
+            builder()?
+                .with_root_certificates(rustls::RootCertStore::empty())
+                .with_no_client_auth(),
+            true,
+        ),
+    };
+    Ok(SHARED.get_or_init(|| fresh))
+}
+
 impl Client {
     /// Builds a client.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] if TLS cannot be set up at all.
     pub fn new(settings: ClientSettings) -> Result<Self> {
-        let bad = |cause: Box<dyn std::error::Error + Send + Sync>| {
-            Error::new(
-                ErrorKind::Config,
-                "the tls client cannot be set up on this machine",
-            )
-            .with_cause(cause)
-        };
-        let builder = || {
-            rustls::ClientConfig::builder_with_provider(Arc::new(
-                rustls::crypto::ring::default_provider(),
-            ))
-            .with_safe_default_protocol_versions()
-            .map_err(|e| bad(e.into()))
-        };
-        // A bare machine has no roots. That is no reason not to talk to its own services over
-        // plain http; https is refused below, with the remedy.
-        let (tls, rootless) = match builder()?.with_platform_verifier() {
-            Ok(verified) => (verified.with_no_client_auth(), false),
-            Err(_) => (
-                builder()?
-                    .with_root_certificates(rustls::RootCertStore::empty())
-                    .with_no_client_auth(),
-                true,
-            ),
-        };
+        let (tls, rootless) = tls()?;
         let inner = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
+            .tls_backend_preconfigured(tls.clone())
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()
@@ -147,10 +160,10 @@ impl Client {
             .tcp_nodelay(true)
             .user_agent(settings.user_agent)
             .build()
-            .map_err(|e| bad(e.without_url().into()))?;
+            .map_err(|e| no_tls(e.without_url()))?;
         Ok(Self {
             inner,
-            rootless,
+            rootless: *rootless,
             max_body: settings.max_body,
             requests: Arc::default(),
         })

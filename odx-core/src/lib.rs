@@ -18,6 +18,9 @@ pub mod sink;
 pub mod source;
 pub mod store;
 
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 

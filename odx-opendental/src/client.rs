@@ -19,6 +19,22 @@ use crate::wire;
 
 pub(crate) use call::Call;
 
+/// Asks what any answer means, to every kind of call.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn any_answer(status: u16, body: &[u8]) {
+    for call in [
+        Call::SecurityPerms,
+        Call::Patient(1),
+        Call::Recalls { offset: 0 },
+        Call::RecallsOf {
+            patient: 1,
+            offset: 0,
+        },
+    ] {
+        drop(classify::classify(&call, status, None, body));
+    }
+}
+
 /// One way to the office.
 #[derive(Debug)]
 struct Base {

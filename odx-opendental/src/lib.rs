@@ -14,5 +14,8 @@ mod wire;
 pub use config::{Builder, Credentials, REMOTE_URL, SYSTEM, is_inside};
 pub use source::OpenDental;
 
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
 #[cfg(feature = "sim")]
 pub mod sim;

@@ -366,6 +366,8 @@ fn policy(section: Section<'_, '_>) -> Option<RecallPolicy> {
 
 #[cfg(test)]
 mod tests {
+    use odx_core::testkit::Mutants;
+
     use super::*;
 
     const GOOD: &str = r#"
@@ -480,5 +482,24 @@ due_soon_days = 30
     #[test]
     fn an_empty_file_is_told_what_it_needs() {
         assert!(parse("").unwrap_err()[0].contains("[[office]]"));
+    }
+
+    #[test]
+    fn ten_thousand_broken_configurations_are_read_or_told_where_they_are_wrong() {
+        let corpus = format!("{}/../fuzz/corpus/config", env!("CARGO_MANIFEST_DIR"));
+        let words = [
+            "[[office]]",
+            "[office.sink]",
+            "\"0s\"",
+            "batch = 1000",
+            "{ env = ",
+        ];
+        let mutants = Mutants::of_folder(18, corpus, &words).unwrap();
+        for mutant in mutants.take(10_000) {
+            let text = String::from_utf8_lossy(&mutant);
+            if let Err(mistakes) = parse(&text) {
+                assert!(!mistakes.is_empty(), "refused without a word");
+            }
+        }
     }
 }

@@ -141,6 +141,7 @@ pub(super) fn hang(member: &mut Member, row: &Row<'_>) -> Result<()> {
 }
 
 /// By key, so that the answer of a policy does not depend on the order of rows.
+#[cfg(feature = "sqlite")]
 pub(super) fn order(member: &mut Member) {
     member
         .recalls

@@ -4,12 +4,14 @@
 
 mod canary;
 mod clock;
+mod mutants;
 mod people;
 mod sink;
 mod source;
 
 pub use canary::Canaries;
 pub use clock::TestClock;
+pub use mutants::Mutants;
 pub use people::{patient, recall};
 pub use sink::{MemorySink, SinkFault};
 pub use source::{MemorySource, SourceFault};

@@ -11,5 +11,9 @@ mod sink;
 mod stops;
 mod wire;
 
+#[cfg(any(test, feature = "fuzz"))]
+mod any;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use any::{read_answer, read_cursor, read_stops};
 pub use config::{Auth, IdIn, KeyStyle, RestConfig};
 pub use sink::RestSink;
