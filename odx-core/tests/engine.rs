@@ -473,9 +473,8 @@ async fn everything_arrives_once_whatever_breaks() {
                 (0..random.usize(0..8)).map(|_| faults[random.usize(..faults.len())].clone()),
             );
             let faults = [SourceFault::Down, SourceFault::Cut, SourceFault::Forgot];
-            b.source.fail(
-                (0..random.usize(0..3)).map(|_| faults[random.usize(..faults.len())].clone()),
-            );
+            b.source
+                .fail((0..random.usize(0..3)).map(|_| faults[random.usize(..faults.len())]));
             let pipeline = b.pipeline();
             // Some runs are dropped in the middle, wherever that is.
             let steps = random.usize(0..400);

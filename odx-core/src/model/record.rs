@@ -53,6 +53,15 @@ pub enum RecordKey {
 }
 
 impl RecordKey {
+    /// The key of a record of this kind.
+    pub fn new(kind: RecordKind, native: impl Into<String>) -> Self {
+        match kind {
+            RecordKind::Patient => Self::Patient(PatientKey::new(native)),
+            RecordKind::Recall => Self::Recall(RecallKey::new(native)),
+            RecordKind::Appointment => Self::Appointment(AppointmentKey::new(native)),
+        }
+    }
+
     /// Which kind it names.
     pub const fn kind(&self) -> RecordKind {
         match self {
@@ -94,6 +103,15 @@ impl Record {
             Self::Patient(_) => RecordKind::Patient,
             Self::Recall(_) => RecordKind::Recall,
             Self::Appointment(_) => RecordKind::Appointment,
+        }
+    }
+
+    /// Its key.
+    pub fn key(&self) -> RecordKey {
+        match self {
+            Self::Patient(patient) => RecordKey::Patient(patient.key.clone()),
+            Self::Recall(recall) => RecordKey::Recall(recall.key.clone()),
+            Self::Appointment(appointment) => RecordKey::Appointment(appointment.key.clone()),
         }
     }
 

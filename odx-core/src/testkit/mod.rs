@@ -1,6 +1,7 @@
 //! Parts for tests, of odx and of adapters (feature `testkit`): a clock that is
-//! told the time, a practice and a CRM in memory that can be told to fail, and
-//! a search for things that must not be printed.
+//! told the time, a practice and a CRM in memory that can be told to fail, a
+//! search for things that must not be printed, and the checks that every
+//! adapter passes ([`conformance`]).
 
 mod canary;
 mod clock;
@@ -8,6 +9,8 @@ mod mutants;
 mod people;
 mod sink;
 mod source;
+
+pub mod conformance;
 
 pub use canary::Canaries;
 pub use clock::TestClock;

@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,27 +12,48 @@ use crate::source::{
     Capabilities, Change, Cursor, Extent, Page, Position, PracticeSource, Probe, PullRequest, Swept,
 };
 
-/// How the next pulls fail.
-#[derive(Debug, Clone)]
+/// One way for a practice to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SourceFault {
     /// No connection.
     Down,
-    /// Asked for a slower pace.
+    /// The other side answers that it has failed, as a status 500 does.
+    ServerError,
+    /// Asked for a slower pace, for this long where it says.
     SlowDown(Option<Duration>),
     /// The key is refused.
     BadKey,
     /// An answer that was cut.
     Cut,
+    /// A whole answer that is something else, such as the login page of a proxy.
+    Nonsense,
     /// The cursor is not known any more.
     Forgot,
 }
 
-/// A practice in memory with a change feed.
-#[derive(Debug)]
+impl SourceFault {
+    fn error(self) -> Error {
+        match self {
+            Self::Down => Error::new(ErrorKind::Unavailable, "no connection"),
+            Self::ServerError => Error::new(ErrorKind::Unavailable, "the practice failed"),
+            Self::SlowDown(after) => {
+                Error::new(ErrorKind::RateLimited, "slow down").with_after(after)
+            }
+            Self::BadKey => Error::new(ErrorKind::Credentials, "the key is refused"),
+            Self::Cut => Error::new(ErrorKind::Protocol, "the answer was cut"),
+            Self::Nonsense => Error::new(ErrorKind::Protocol, "the answer is no list"),
+            Self::Forgot => Error::new(ErrorKind::CursorExpired, "the cursor is gone"),
+        }
+    }
+}
+
+/// A practice in memory with a change feed. Clones read the same practice.
+#[derive(Debug, Clone)]
 pub struct MemorySource {
     id: SourceId,
     page: usize,
-    inner: Mutex<Inner>,
+    inner: Arc<Mutex<Inner>>,
 }
 
 #[derive(Debug, Default)]
@@ -46,13 +67,21 @@ struct Inner {
     pulls: u64,
 }
 
+impl Inner {
+    fn fail(&mut self) -> Result<()> {
+        self.faults
+            .pop_front()
+            .map_or(Ok(()), |fault| Err(fault.error()))
+    }
+}
+
 impl MemorySource {
     /// An empty practice that answers `page` rows at a time.
     pub fn new(id: SourceId, page: usize) -> Self {
         Self {
             id,
             page: page.max(1),
-            inner: Mutex::default(),
+            inner: Arc::default(),
         }
     }
 
@@ -104,7 +133,7 @@ impl MemorySource {
         self.lock().faults.clear();
     }
 
-    /// Fails the next pulls, one each.
+    /// Fails the next calls, one each.
     pub fn fail(&self, faults: impl IntoIterator<Item = SourceFault>) {
         self.lock().faults.extend(faults);
     }
@@ -145,30 +174,14 @@ impl PracticeSource for MemorySource {
     }
 
     async fn probe(&self) -> Result<Probe> {
+        self.lock().fail()?;
         Ok(Probe::default())
     }
 
     async fn pull(&self, req: PullRequest) -> Result<Page> {
         let mut inner = self.lock();
         inner.pulls += 1;
-        match inner.faults.pop_front() {
-            None => {}
-            Some(SourceFault::Down) => {
-                return Err(Error::new(ErrorKind::Unavailable, "no connection"));
-            }
-            Some(SourceFault::SlowDown(after)) => {
-                return Err(Error::new(ErrorKind::RateLimited, "slow down").with_after(after));
-            }
-            Some(SourceFault::BadKey) => {
-                return Err(Error::new(ErrorKind::Credentials, "the key is refused"));
-            }
-            Some(SourceFault::Cut) => {
-                return Err(Error::new(ErrorKind::Protocol, "the answer was cut"));
-            }
-            Some(SourceFault::Forgot) => {
-                return Err(Error::new(ErrorKind::CursorExpired, "the cursor is gone"));
-            }
-        }
+        inner.fail()?;
         let mut place = match &req.cursor {
             None => Place {
                 all: true,
@@ -203,13 +216,7 @@ impl PracticeSource for MemorySource {
             .iter()
             .map(|((kind, native), (_, record))| match record {
                 Some(record) => Change::Upsert(record.clone()),
-                None => Change::Gone(match kind {
-                    RecordKind::Patient => RecordKey::Patient(PatientKey::new(native.clone())),
-                    RecordKind::Recall => RecordKey::Recall(crate::RecallKey::new(native.clone())),
-                    RecordKind::Appointment => {
-                        RecordKey::Appointment(crate::AppointmentKey::new(native.clone()))
-                    }
-                }),
+                None => Change::Gone(RecordKey::new(*kind, native.clone())),
             })
             .collect();
         if more {
@@ -235,7 +242,8 @@ impl PracticeSource for MemorySource {
     }
 
     async fn refresh(&self, patient: &PatientKey) -> Result<Vec<Change>> {
-        let inner = self.lock();
+        let mut inner = self.lock();
+        inner.fail()?;
         Ok(inner
             .records
             .values()
