@@ -22,7 +22,7 @@ use futures::FutureExt;
 use odx_core::model::{Record, RecordKey};
 use odx_core::source::PracticeSource;
 use odx_core::testkit::SourceFault;
-use odx_core::testkit::conformance::source::{CHECKS, checks};
+use odx_core::testkit::conformance::source::checks;
 use odx_core::testkit::conformance::{self, SourceHarness, Supported};
 use odx_core::{Result, SourceId};
 
@@ -267,11 +267,10 @@ async fn a_skip_without_a_reason_is_a_failure() {
 #[test]
 fn every_check_names_a_fault() {
     let source = include_str!("kit_source.rs");
-    let without: Vec<_> = CHECKS
-        .iter()
+    let without: Vec<_> = checks::<Honest>()
+        .into_iter()
+        .map(|check| check.name)
         .filter(|name| !source.contains(&format!("is named by {name};")))
         .collect();
-    assert_eq!(without, Vec::<&&str>::new());
-    let listed: Vec<_> = checks::<Honest>().iter().map(|(name, _)| *name).collect();
-    assert_eq!(listed, CHECKS);
+    assert!(without.is_empty(), "nothing proves {without:?}");
 }

@@ -12,12 +12,12 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use common::{config, contact, patient, recall, task};
-use odx_core::crm::Delivery;
+use odx_core::crm::{Delivery, Intent};
 use odx_core::sink::{CrmSink, Outcome};
 use odx_core::{Disposition, ErrorKind, Result};
 use odx_crm::RestSink;
 use serde_json::{Value, json};
-use wiremock::matchers::{method, path};
+use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 fn sink(server: &MockServer) -> RestSink {
@@ -76,6 +76,34 @@ async fn outcomes_are_matched_by_id_in_the_order_of_the_ops() {
         );
         assert!(matches!(&got[4], Outcome::Retry { reason, .. } if reason.contains("name")));
     }
+}
+
+#[tokio::test]
+async fn a_retire_goes_alone_and_only_if_its_record_is_there() {
+    let server = MockServer::start().await;
+    let lines = json!([
+        {"external_id": "od:1001:1", "status": 200},
+        {"external_id": "od:1001:3", "status": 200},
+    ]);
+    on(&server, "POST", "/contacts/batch", ok(lines)).await;
+    Mock::given(method("PUT"))
+        .and(header("If-Match", "*"))
+        .respond_with(ResponseTemplate::new(412))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let mut batch = patients(3);
+    batch[1].op.intent = Intent::Retire;
+    let got = sink(&server).apply(&batch).await.unwrap();
+    assert_eq!(got, vec![applied(None); 3]);
+    // To one that is to be written, the same answer is a conflict.
+    let server = MockServer::start().await;
+    Mock::given(method("PUT"))
+        .respond_with(ResponseTemplate::new(412))
+        .mount(&server)
+        .await;
+    let got = sink(&server).apply(&patients(1)).await.unwrap();
+    assert!(matches!(got[0], Outcome::Rejected { .. }));
 }
 
 #[tokio::test]

@@ -5,21 +5,34 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::crm::{Body, Contact, Delivery, Task};
+use crate::crm::{Body, Contact, Delivery, Intent, Task};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ExternalId, IdScheme, SinkId};
 use crate::sink::{Account, CrmSink, Outcome, SinkLimits, Suppression, SuppressionPage};
 use crate::source::{Cursor, Probe};
 
-/// How the next calls fail.
-#[derive(Debug, Clone)]
+/// How a call fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SinkFault {
     /// This call works.
     None,
     /// No connection, nothing happened.
     Down,
+    /// The connection ended without an answer. Nothing happened.
+    ResetBefore,
     /// It happened, but the answer was lost.
     Lost,
+    /// An error of the CRM's own (5xx). Nothing happened.
+    Failed,
+    /// It happened, and the answer is an error of the CRM's own (5xx).
+    FailedAfter,
+    /// It happened; half of the answer arrives.
+    Cut,
+    /// An answer that is none, such as a login page with status 200. Nothing happened.
+    Garbage,
+    /// The first half of the batch happened, and the answer speaks of that half only.
+    Half,
     /// Asked for a slower pace.
     SlowDown(Option<Duration>),
     /// Every op: not now.
@@ -44,10 +57,12 @@ struct Inner {
     contacts: BTreeMap<ExternalId, Contact>,
     tasks: BTreeMap<ExternalId, Task>,
     keys: BTreeSet<String>,
+    key_log: Vec<(ExternalId, String)>,
     writes: u64,
     rewrites: u64,
     calls: u64,
     refused: BTreeSet<ExternalId>,
+    postponed: BTreeSet<ExternalId>,
     faults: VecDeque<SinkFault>,
     stops: Vec<Suppression>,
     log: Vec<ExternalId>,
@@ -99,6 +114,23 @@ impl MemorySink {
         }
     }
 
+    /// Does not take the next write of this record now.
+    pub fn postpone(&self, id: &ExternalId) {
+        self.lock().postponed.insert(id.clone());
+    }
+
+    /// Somebody deletes this record in the CRM.
+    pub fn forget(&self, id: &ExternalId) {
+        let mut inner = self.lock();
+        inner.contacts.remove(id);
+        inner.tasks.remove(id);
+    }
+
+    /// The idempotency keys that arrived, with their records, in order.
+    pub fn keys(&self) -> Vec<(ExternalId, String)> {
+        self.lock().key_log.clone()
+    }
+
     /// Sets the list of stops.
     pub fn set_stops(&self, stops: Vec<Suppression>) {
         self.lock().stops = stops;
@@ -129,10 +161,19 @@ impl MemorySink {
 impl Inner {
     fn write(&mut self, delivery: &Delivery) -> Outcome {
         let id = delivery.op.external_id();
+        let key = delivery.idempotency_key.as_str();
+        self.key_log.push((id.clone(), key.to_owned()));
+        if self.postponed.remove(id) {
+            return not_now();
+        }
         if self.refused.contains(id) {
             return Outcome::Rejected {
                 reason: "422: refused".to_owned(),
             };
+        }
+        let there = self.contacts.contains_key(id) || self.tasks.contains_key(id);
+        if delivery.op.intent == Intent::Retire && !there {
+            return Outcome::Applied { remote_id: None };
         }
         if let Some(contact) = delivery.op.depends_on()
             && !self.contacts.contains_key(contact)
@@ -149,14 +190,21 @@ impl Inner {
             }
             Body::Task(task) => self.tasks.insert(id.clone(), task.clone()).as_ref() == Some(task),
         };
-        if same
-            || !self
-                .keys
-                .insert(delivery.idempotency_key.as_str().to_owned())
-        {
+        if same || !self.keys.insert(key.to_owned()) {
             self.rewrites += 1;
         }
         Outcome::Applied { remote_id: None }
+    }
+
+    fn write_all(&mut self, batch: &[Delivery]) -> Vec<Outcome> {
+        batch.iter().map(|delivery| self.write(delivery)).collect()
+    }
+}
+
+fn not_now() -> Outcome {
+    Outcome::Retry {
+        after: None,
+        reason: "503".to_owned(),
     }
 }
 
@@ -181,29 +229,38 @@ impl CrmSink for MemorySink {
     async fn apply(&self, batch: &[Delivery]) -> Result<Vec<Outcome>> {
         let mut inner = self.lock();
         inner.calls += 1;
-        let outcomes =
-            |inner: &mut Inner| batch.iter().map(|delivery| inner.write(delivery)).collect();
-        match inner.faults.pop_front() {
-            None | Some(SinkFault::None) => Ok(outcomes(&mut inner)),
-            Some(SinkFault::Down) => Err(Error::new(ErrorKind::Unavailable, "no connection")),
-            Some(SinkFault::Lost) => {
-                let _: Vec<Outcome> = outcomes(&mut inner);
-                Err(Error::new(ErrorKind::Unavailable, "no answer in time"))
+        let down = |why: &'static str| Err(Error::new(ErrorKind::Unavailable, why));
+        let fault = inner.faults.pop_front().unwrap_or(SinkFault::None);
+        match fault {
+            SinkFault::None => Ok(inner.write_all(batch)),
+            SinkFault::Down => down("no connection"),
+            SinkFault::ResetBefore => down("the connection ended"),
+            SinkFault::Failed => down("500"),
+            SinkFault::Lost => {
+                inner.write_all(batch);
+                down("no answer in time")
             }
-            Some(SinkFault::SlowDown(after)) => {
+            SinkFault::FailedAfter => {
+                inner.write_all(batch);
+                down("502")
+            }
+            SinkFault::Cut => {
+                inner.write_all(batch);
+                Err(Error::new(ErrorKind::Protocol, "the answer was cut"))
+            }
+            SinkFault::Garbage => Err(Error::new(ErrorKind::Protocol, "no answer of a crm")),
+            SinkFault::Half => {
+                let (first, second) = batch.split_at(batch.len() / 2);
+                let mut outcomes = inner.write_all(first);
+                outcomes.extend(second.iter().map(|_| not_now()));
+                Ok(outcomes)
+            }
+            SinkFault::SlowDown(after) => {
                 Err(Error::new(ErrorKind::RateLimited, "slow down").with_after(after))
             }
-            Some(SinkFault::NotNow) => Ok(batch
-                .iter()
-                .map(|_| Outcome::Retry {
-                    after: None,
-                    reason: "503".to_owned(),
-                })
-                .collect()),
-            Some(SinkFault::BadToken) => {
-                Err(Error::new(ErrorKind::Credentials, "the token is refused"))
-            }
-            Some(SinkFault::Refuse) => Ok(batch
+            SinkFault::NotNow => Ok(batch.iter().map(|_| not_now()).collect()),
+            SinkFault::BadToken => Err(Error::new(ErrorKind::Credentials, "the token is refused")),
+            SinkFault::Refuse => Ok(batch
                 .iter()
                 .map(|_| Outcome::Rejected {
                     reason: "422: refused".to_owned(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use odx_core::clock::Clock;
-use odx_core::crm::{Delivery, Entity};
+use odx_core::crm::{Delivery, Entity, Intent};
 use odx_core::http::{self, Method, Reply, RequestBuilder};
 use odx_core::sink::{Outcome, SuppressionPage};
 use odx_core::source::Cursor;
@@ -125,9 +125,14 @@ impl Client {
             KeyStyle::Quoted => format!("\"{key}\""),
             KeyStyle::Bare => key.to_owned(),
         };
-        let request = self
+        let mut request = self
             .request(Method::PUT, self.address(&path)?)
             .header("Idempotency-Key", key);
+        let retire = delivery.op.intent == Intent::Retire;
+        if retire {
+            // Only if the record is there: a retire creates nothing.
+            request = request.header("If-Match", "*");
+        }
         let reply = match self.send(request, Some(wire::record(delivery)?)).await {
             Ok(reply) => reply,
             Err(unreached) => return Ok(Put::Unreached(unreached.retry(None))),
@@ -140,6 +145,7 @@ impl Client {
                 Err(Cause::Cut) => Cause::Cut.retry(None),
                 Err(other) => return Err(other.into()),
             },
+            412 if retire => applied(None),
             status => {
                 if let Some(cause) = concerns_all(status) {
                     return Err(Error::from(cause).with_after(after));

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use odx_core::crm::{Delivery, Entity};
+use odx_core::crm::{Delivery, Entity, Intent};
 use odx_core::sink::{Account, CrmSink, Outcome, SinkLimits, SuppressionPage};
 use odx_core::source::{Cursor, Probe};
 use odx_core::{Disposition, Error, IdScheme, Result, SinkId};
@@ -54,18 +54,13 @@ impl RestSink {
         group: &[(usize, &Delivery)],
         outcomes: &mut [Option<Outcome>],
     ) -> Result<()> {
-        let mut note = |place: usize, outcome| {
-            if let Some(slot) = outcomes.get_mut(place) {
-                *slot = Some(outcome);
-            }
-        };
         // A single record goes by `PUT` in any case: its answer says more.
         if group.len() > 1 && self.batches() {
             let records: Vec<_> = group.iter().map(|(_, delivery)| *delivery).collect();
             match self.client.post_batch(entity, &records).await? {
                 Batch::Answered(answers) => {
                     for ((place, _), outcome) in group.iter().zip(answers) {
-                        note(*place, outcome);
+                        note(outcomes, *place, outcome);
                     }
                     return Ok(());
                 }
@@ -78,15 +73,24 @@ impl RestSink {
                 Batch::Refused => {}
             }
         }
+        self.send_singly(group, outcomes).await
+    }
+
+    /// Sends records one by one, until one is not answered.
+    async fn send_singly(
+        &self,
+        group: &[(usize, &Delivery)],
+        outcomes: &mut [Option<Outcome>],
+    ) -> Result<()> {
         let mut left = group.iter();
         while let Some((place, delivery)) = left.next() {
             match self.client.put(delivery).await? {
-                Put::Answered(outcome) => note(*place, outcome),
+                Put::Answered(outcome) => note(outcomes, *place, outcome),
                 // Not a time-out for each of them.
                 Put::Unreached(outcome) => {
-                    note(*place, outcome.clone());
+                    note(outcomes, *place, outcome.clone());
                     for (place, _) in left.by_ref() {
-                        note(*place, outcome.clone());
+                        note(outcomes, *place, outcome.clone());
                     }
                 }
             }
@@ -139,15 +143,19 @@ impl CrmSink for RestSink {
         let mut outcomes: Vec<Option<Outcome>> = vec![None; batch.len()];
         let mut stopped: Option<Error> = None;
         for entity in [Entity::Contact, Entity::Task] {
-            let group: Vec<_> = batch
+            let (retired, written): (Vec<_>, Vec<_>) = batch
                 .iter()
                 .enumerate()
                 .filter(|(_, delivery)| delivery.op.entity() == entity)
-                .collect();
-            if group.is_empty() {
-                continue;
-            }
-            if let Err(error) = self.send(entity, &group, &mut outcomes).await {
+                .partition(|(_, delivery)| delivery.op.intent == Intent::Retire);
+            let sent = async {
+                if !written.is_empty() {
+                    self.send(entity, &written, &mut outcomes).await?;
+                }
+                // One by one: a batch cannot say "only if it is there".
+                self.send_singly(&retired, &mut outcomes).await
+            };
+            if let Err(error) = sent.await {
                 stopped = Some(error);
                 break;
             }
@@ -164,6 +172,12 @@ impl CrmSink for RestSink {
 
     fn requests(&self) -> u64 {
         self.client.requests()
+    }
+}
+
+fn note(outcomes: &mut [Option<Outcome>], place: usize, outcome: Outcome) {
+    if let Some(slot) = outcomes.get_mut(place) {
+        *slot = Some(outcome);
     }
 }
 

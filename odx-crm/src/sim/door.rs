@@ -52,8 +52,8 @@ impl Drop for Server {
 /// A path of its own, so that a sink that forgets its base path is found out.
 const BASE: &str = "/api/v1";
 
-pub(super) async fn open(crm: Crm) -> io::Result<Server> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+pub(super) async fn open(crm: Crm, port: u16) -> io::Result<Server> {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     let base = Url::parse(&format!("http://{}{BASE}", listener.local_addr()?))
         .map_err(|_| io::ErrorKind::InvalidInput)?;
     let closed = Cutter::default();
@@ -96,7 +96,10 @@ async fn answer(
         }
         Some(Fault::HtmlLogin200) => {
             let mut response = plain(200);
-            *response.body_mut() = Body::from("<html><title>Sign in</title></html>");
+            // As such a page does: with what was sent to it.
+            let sent = String::from_utf8_lossy(&body);
+            let page = format!("<html><title>Sign in</title><pre>{sent}</pre></html>");
+            *response.body_mut() = Body::from(page);
             let html = HeaderValue::from_static("text/html; charset=utf-8");
             response.headers_mut().insert(CONTENT_TYPE, html);
             return response;
@@ -109,7 +112,8 @@ async fn answer(
         }
         _ => {}
     }
-    let answer = route(&crm, &method, &uri, &headers, &body);
+    let half = fault == Some(Fault::HalfBatch);
+    let answer = route(&crm, &method, &uri, &headers, &body, half);
     match fault {
         Some(Fault::ResetAfter) => {
             line.cut();
@@ -117,6 +121,11 @@ async fn answer(
         }
         Some(Fault::StatusAfter(status)) => plain(status),
         Some(Fault::TruncatedAfter) => truncated(&answer),
+        Some(Fault::HalfJsonAfter) => {
+            let mut response = json(&answer);
+            *response.body_mut() = Body::from(half_of(&answer));
+            response
+        }
         Some(Fault::Hang(wait)) => {
             SystemClock.sleep(wait).await;
             json(&answer)
@@ -136,7 +145,14 @@ fn parts(uri: &Uri) -> Vec<String> {
         .collect()
 }
 
-fn route(crm: &Crm, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Answer {
+fn route(
+    crm: &Crm,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &[u8],
+    half: bool,
+) -> Answer {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let mut state = crm.state();
     let token = header(AUTHORIZATION.as_str()).and_then(|text| text.strip_prefix("Bearer "));
@@ -168,13 +184,17 @@ fn route(crm: &Crm, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]
         return state.refuse(400, "json");
     };
     match (method, rest) {
-        (&Method::POST, ["batch"]) if state.batch_route => state.batch(account, entity, body),
+        (&Method::POST, ["batch"]) if state.batch_route => state.batch(account, entity, body, half),
         (&Method::PUT, [] | [_]) => {
             let key = header("Idempotency-Key").unwrap_or_default();
             let key = key
                 .strip_prefix('"')
                 .and_then(|key| key.strip_suffix('"'))
                 .unwrap_or(key);
+            let only_if_there = header("If-Match") == Some("*");
+            if only_if_there && !state.has(account, entity, &body) {
+                return Answer::refusal(412, "not_found");
+            }
             state.put(account, entity, rest.first().copied(), key, body)
         }
         (_, ["batch"]) => Answer::refusal(404, "not_found"),
@@ -205,6 +225,12 @@ fn json(answer: &Answer) -> Response {
     response
 }
 
+fn half_of(answer: &Answer) -> Bytes {
+    let text = answer.body.to_string();
+    let half = text.len() / 2;
+    Bytes::from(text.into_bytes()).slice(..half)
+}
+
 /// Promises the whole answer, sends half of it and breaks off.
 fn truncated(answer: &Answer) -> Response {
     let text = answer.body.to_string();
@@ -212,8 +238,10 @@ fn truncated(answer: &Answer) -> Response {
     response
         .headers_mut()
         .insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
-    let half = Bytes::from(text.into_bytes()).slice(..answer.body.to_string().len() / 2);
-    let pieces: [io::Result<Bytes>; 2] = [Ok(half), Err(io::ErrorKind::ConnectionReset.into())];
+    let pieces: [io::Result<Bytes>; 2] = [
+        Ok(half_of(answer)),
+        Err(io::ErrorKind::ConnectionReset.into()),
+    ];
     *response.body_mut() = Body::from_stream(futures::stream::iter(pieces));
     response
 }

@@ -17,7 +17,13 @@ pub enum Fault {
     StatusAfter(u16),
     /// The write takes effect; half the answer arrives.
     TruncatedAfter,
-    /// A login page with status 200. Nothing takes effect.
+    /// The write takes effect; the answer is half of its JSON, and whole as far
+    /// as its length says, as a proxy's is that gave up.
+    HalfJsonAfter,
+    /// The first half of a batch takes effect, and the answer names that half
+    /// only. A single write is not touched by it.
+    HalfBatch,
+    /// A login page with status 200 that repeats the request. Nothing takes effect.
     HtmlLogin200,
     /// A redirect to another place. Nothing takes effect.
     Redirect,

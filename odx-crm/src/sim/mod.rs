@@ -57,7 +57,15 @@ impl Crm {
     /// # Errors
     /// Those of opening a port.
     pub async fn serve(&self) -> std::io::Result<Server> {
-        door::open(self.clone()).await
+        door::open(self.clone(), 0).await
+    }
+
+    /// As [`serve`](Self::serve), on this port: where a server was that is gone.
+    ///
+    /// # Errors
+    /// Those of opening a port.
+    pub async fn serve_on(&self, port: u16) -> std::io::Result<Server> {
+        door::open(self.clone(), port).await
     }
 
     /// The contacts of all accounts, by account and external id.
@@ -92,7 +100,17 @@ impl Crm {
 
     /// Sets the list of suppressions of every account.
     pub fn set_suppressions(&self, stops: Vec<Suppression>) {
-        self.state().stops = Some(stops);
+        self.state().set_stops(&stops);
+    }
+
+    /// Adds a stop to the list of suppressions.
+    pub fn add_suppression(&self, stop: &Suppression) {
+        self.state().add_stop(stop);
+    }
+
+    /// Adds an entry to the list of suppressions that names nobody.
+    pub fn add_unreadable_suppression(&self) {
+        self.state().add_unreadable_stop();
     }
 
     /// Sets how many suppressions stand on a page. A hundred by default.
@@ -134,6 +152,30 @@ impl Crm {
     /// Takes this contact again.
     pub fn accept_contact(&self, external_id: &str) {
         self.state().refused.remove(external_id);
+    }
+
+    /// The next write of this record is answered with this status.
+    pub fn postpone(&self, external_id: &str, status: u16) {
+        self.state()
+            .postponed
+            .insert(external_id.to_owned(), status);
+    }
+
+    /// Somebody deletes the records of this name, in every account. What was
+    /// remembered of their idempotency keys stays.
+    pub fn delete(&self, external_id: &str) {
+        self.state().delete(external_id);
+    }
+
+    /// Keeps a list of the idempotency keys that come in from now on.
+    pub fn list_keys(&self) {
+        self.state().key_list.get_or_insert_default();
+    }
+
+    /// The keys that came in since [`list_keys`](Self::list_keys), in order, with
+    /// the names of their records.
+    pub fn keys(&self) -> Vec<(String, String)> {
+        self.state().key_list.clone().unwrap_or_default()
     }
 
     /// No token is taken any more.

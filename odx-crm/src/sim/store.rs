@@ -96,9 +96,13 @@ pub(super) struct State {
     next_id: u64,
     pub(super) revoked: bool,
     pub(super) batch_route: bool,
-    pub(super) stops: Option<Vec<Suppression>>,
+    /// As they are spelled on the wire. None: it keeps no list.
+    pub(super) stops: Option<Vec<Value>>,
     pub(super) stops_page: NonZeroUsize,
     pub(super) refused: HashMap<String, u16>,
+    pub(super) postponed: HashMap<String, u16>,
+    /// None: nobody wants to know.
+    pub(super) key_list: Option<Vec<(String, String)>>,
     pub(super) faults: Faults,
     pub(super) counts: Counts,
 }
@@ -117,6 +121,8 @@ impl State {
             stops: Some(Vec::new()),
             stops_page: NonZeroUsize::MIN.saturating_add(99),
             refused: HashMap::new(),
+            postponed: HashMap::new(),
+            key_list: None,
             faults: Faults::default(),
             counts: Counts::default(),
         }
@@ -169,6 +175,13 @@ impl State {
         key: &str,
         body: Value,
     ) -> Answer {
+        let id = text(&body, "external_id").unwrap_or_default();
+        if let Some(keys) = &mut self.key_list {
+            keys.push((id.clone(), key.to_owned()));
+        }
+        if let Some(status) = self.postponed.remove(&id) {
+            return self.refuse(status, "busy");
+        }
         let fits = (22..=64).contains(&key.len())
             && key
                 .bytes()
@@ -203,7 +216,16 @@ impl State {
             return self.refuse(422, "external_id_mismatch");
         }
         if let Some(&status) = self.refused.get(&id).filter(|_| entity == Entity::Contact) {
-            return self.refuse(status, "refused");
+            let mut answer = self.refuse(status, "refused");
+            // As CRMs do: with what they complain about.
+            let quoted = format!(
+                "{} is refused",
+                text(&body, "last_name").unwrap_or_default()
+            );
+            if let Some(fields) = answer.body.as_object_mut() {
+                fields.insert("message".to_owned(), quoted.into());
+            }
+            return answer;
         }
         let answer = match entity {
             Entity::Contact => self.write(account, id, &body, |state| &mut state.contacts),
@@ -280,6 +302,33 @@ impl State {
         }
     }
 
+    /// Whether the record that a body names is there.
+    pub(super) fn has(&self, account: usize, entity: Entity, body: &Value) -> bool {
+        let place = (account, text(body, "external_id").unwrap_or_default());
+        match entity {
+            Entity::Contact => self.contacts.contains_key(&place),
+            Entity::Task => self.tasks.contains_key(&place),
+        }
+    }
+
+    pub(super) fn delete(&mut self, external_id: &str) {
+        self.contacts.retain(|(_, id), _| id != external_id);
+        self.tasks.retain(|(_, id), _| id != external_id);
+    }
+
+    pub(super) fn set_stops(&mut self, stops: &[Suppression]) {
+        self.stops = Some(stops.iter().map(spell).collect());
+    }
+
+    pub(super) fn add_stop(&mut self, stop: &Suppression) {
+        self.stops.get_or_insert_default().push(spell(stop));
+    }
+
+    pub(super) fn add_unreadable_stop(&mut self) {
+        let nobody = json!({ "phone": { "number": null }, "channel": "sms" });
+        self.stops.get_or_insert_default().push(nobody);
+    }
+
     fn holds(&self, account: usize, entity: Entity, body: &Value) -> bool {
         let place = (account, text(body, "external_id").unwrap_or_default());
         match entity {
@@ -293,16 +342,25 @@ impl State {
         Answer::refusal(status, code)
     }
 
-    /// Many writes. Answered in another order than asked: nobody may rely on one.
-    pub(super) fn batch(&mut self, account: usize, entity: Entity, body: Value) -> Answer {
+    /// Many writes, or the first half of them. Answered in another order than
+    /// asked: nobody may rely on one.
+    pub(super) fn batch(
+        &mut self,
+        account: usize,
+        entity: Entity,
+        body: Value,
+        half: bool,
+    ) -> Answer {
         let Value::Object(mut whole) = body else {
             return self.refuse(400, "shape");
         };
         let (Some(Value::Array(items)), true) = (whole.remove("items"), whole.is_empty()) else {
             return self.refuse(400, "shape");
         };
+        let taken = if half { items.len() / 2 } else { items.len() };
         let mut results: Vec<Value> = items
             .into_iter()
+            .take(taken)
             .map(|mut item| {
                 let id = item.get("external_id").cloned();
                 let key = item
@@ -340,7 +398,7 @@ impl State {
             .iter()
             .skip(from)
             .take(self.stops_page.get())
-            .map(spell)
+            .cloned()
             .collect();
         let read = from.saturating_add(page.len());
         let more = read < stops.len();

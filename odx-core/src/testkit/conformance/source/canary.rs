@@ -7,14 +7,14 @@ use tracing::instrument::WithSubscriber;
 
 use super::feed::Feed;
 use super::harness::SourceHarness;
-use super::log::Log;
 use super::people::{SPOILED, canaries, edited};
 use super::practice::{Practice, START};
 use crate::error::{Error, Result};
 use crate::id::PatientKey;
 use crate::model::RecordKind;
 use crate::source::{Cursor, Extent, PullRequest};
-use crate::testkit::conformance::{Supported, can, not_checked};
+use crate::testkit::conformance::log::Log;
+use crate::testkit::conformance::{Supported, not_checked};
 use crate::testkit::{Canaries, SourceFault};
 
 /// No name, number, address or birthday of a patient, and nothing of a row that
@@ -104,8 +104,8 @@ async fn told<H: SourceHarness>(check: &str) -> Told {
         };
         match practice.harness.put_unreadable(record, SPOILED).await {
             Supported::Yes => {}
-            no @ Supported::No(_) => {
-                can(check, no);
+            Supported::No(why) => {
+                not_checked(check, why);
                 break;
             }
         }

@@ -16,14 +16,13 @@ mod drift;
 mod failure;
 mod feed;
 mod harness;
-mod log;
 mod paging;
 mod people;
 mod practice;
 mod sweep;
 mod unreadable;
 
-use std::pin::Pin;
+use super::{Check, names, table};
 
 pub use canary::{
     nothing_logged_names_a_patient_or_shows_a_secret, nothing_printed_names_a_patient,
@@ -68,12 +67,29 @@ pub use unreadable::{
     an_unreadable_row_hides_nobody, an_unreadable_row_is_named_and_clears_itself,
 };
 
+/// A test per check, inside `mod conformance` or a module of the name given.
+///
+/// ```text
+/// odx_core::source_conformance!(Chairside);
+/// odx_core::source_conformance!(with_clinics, ChairsideWithClinics);
+/// ```
+#[macro_export]
+macro_rules! source_conformance {
+    ($module:ident, $harness:ty) => {
+        $crate::__source_checks!([$crate::__conformance_tests]; source, $module, $harness);
+    };
+    ($harness:ty) => {
+        $crate::source_conformance!(conformance, $harness);
+    };
+}
+
 /// Hands the names of all checks to a macro: the one list of them.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __source_checks {
-    ([$($then:tt)*], $($harness:ty)?) => {
-        $($then)*! { $($harness)?;
+    ([$($then:tt)*]; $($with:tt)*) => {
+        $($then)*! {
+            $($with)*;
             a_first_pass_without_a_cursor_shows_everything
             paging_ends
             an_empty_practice_is_read_and_its_first_rows_too
@@ -125,60 +141,9 @@ macro_rules! __source_checks {
     };
 }
 
-/// A test per check, inside `mod conformance` or a module of the name given.
-///
-/// ```text
-/// odx_core::source_conformance!(Chairside);
-/// odx_core::source_conformance!(with_clinics, ChairsideWithClinics);
-/// ```
-#[macro_export]
-macro_rules! source_conformance {
-    ($harness:ty) => {
-        $crate::source_conformance!(conformance, $harness);
-    };
-    ($name:ident, $harness:ty) => {
-        mod $name {
-            #[allow(unused_imports, reason = "the harness may be named by a path")]
-            use super::*;
-            $crate::__source_checks!([$crate::__source_tests], $harness);
-        }
-    };
-}
+crate::__source_checks!([names];);
 
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __source_tests {
-    ($harness:ty; $($check:ident)*) => {
-        $(
-            #[::core::prelude::v1::test]
-            fn $check() {
-                $crate::testkit::conformance::run(
-                    $crate::testkit::conformance::source::$check::<$harness>(),
-                );
-            }
-        )*
-    };
-}
-
-macro_rules! named {
-    (; $($check:ident)*) => {
-        /// The names of all checks.
-        pub const CHECKS: &[&str] = &[$(stringify!($check)),*];
-    };
-}
-
-crate::__source_checks!([named],);
-
-/// A check that has been given its harness and waits to be run.
-pub type Check = fn() -> Pin<Box<dyn Future<Output = ()> + Send>>;
-
-macro_rules! listed {
-    ($harness:ty; $($check:ident)*) => {
-        vec![$((stringify!($check), (|| Box::pin($check::<$harness>())) as Check)),*]
-    };
-}
-
-/// Every check by name, for who wants to run them otherwise than as tests.
-pub fn checks<H: SourceHarness>() -> Vec<(&'static str, Check)> {
-    crate::__source_checks!([listed], H)
+/// Every check, for those who run them without the macro.
+pub fn checks<H: SourceHarness>() -> Vec<Check> {
+    crate::__source_checks!([table]; H)
 }

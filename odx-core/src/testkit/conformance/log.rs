@@ -21,6 +21,11 @@ impl Log {
         text.clone()
     }
 
+    /// Writes something of one's own between what was traced.
+    pub(super) fn note(&self, what: &str, text: &str) {
+        self.write(|fields| fields.record(what, text));
+    }
+
     fn write(&self, visit: impl FnOnce(&mut Fields)) {
         let mut fields = Fields(String::new());
         visit(&mut fields);
@@ -32,15 +37,21 @@ impl Log {
 
 struct Fields(String);
 
+impl Fields {
+    // Writing to a string cannot fail.
+    fn record(&mut self, name: &str, value: impl std::fmt::Display) {
+        write!(self.0, " {name}={value}").unwrap_or_default();
+    }
+}
+
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        // Writing to a string cannot fail.
-        write!(self.0, " {}={value:?}", field.name()).unwrap_or_default();
+        self.record(field.name(), format_args!("{value:?}"));
     }
 
     /// As it is: quotes and backslashes would hide what is looked for.
     fn record_str(&mut self, field: &Field, value: &str) {
-        write!(self.0, " {}={value}", field.name()).unwrap_or_default();
+        self.record(field.name(), value);
     }
 }
 

@@ -1,0 +1,169 @@
+//! Checks of a [`StateStore`], by [`state_conformance!`](crate::state_conformance).
+
+#![allow(
+    clippy::panic,
+    reason = "a check fails where it stands, with a sentence"
+)]
+
+mod acks;
+mod bench;
+mod due;
+mod lasting;
+mod pages;
+mod quiet;
+mod runs;
+mod stops;
+mod sweeps;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{Check, Supported, names, table};
+use crate::error::Result;
+use crate::store::StateStore;
+
+pub use acks::{
+    an_acknowledgement_does_not_reconcile, the_same_acknowledgement_twice_is_one,
+    what_is_set_aside_is_listed_until_it_is_cleared,
+};
+pub use due::{
+    a_household_is_due_on_its_again_day_and_not_before,
+    a_household_that_departed_is_due_until_it_is_reconciled,
+    a_limit_is_kept_and_nobody_is_left_out,
+    a_parked_op_brings_its_household_back_when_its_time_has_come,
+    a_walk_with_after_sees_every_household_once,
+};
+pub use lasting::{
+    a_newer_schema_is_refused_with_a_remedy, an_older_schema_is_migrated,
+    reopening_remembers_stops, reopening_remembers_the_mirror, reopening_remembers_what_was_sent,
+    two_processes_do_not_disturb_each_other,
+};
+pub use pages::{
+    a_change_raises_the_household_and_an_ack_of_the_past_does_not_hide_it,
+    a_commit_that_fails_midway_leaves_nothing, a_move_between_households_raises_both,
+    a_refused_page_leaves_nothing, a_restarted_feed_keeps_its_records,
+    an_unchanged_record_makes_no_work,
+    an_unreadable_row_is_listed_is_not_missing_and_clears_itself,
+    of_two_commits_from_one_cursor_one_wins, what_hangs_from_a_patient_may_come_before_the_patient,
+};
+pub use quiet::nothing_of_a_patient_is_shown;
+pub use runs::{
+    a_sink_that_is_added_later_hears_everything, a_stale_epoch_commits_nothing,
+    a_wrong_pairing_is_refused, every_run_has_an_epoch_of_its_own,
+    offices_with_the_same_keys_never_mix, two_sinks_of_one_source_are_told_apart,
+};
+pub use stops::a_stop_reaches_everyone_with_the_address_and_is_never_lifted;
+pub use sweeps::{
+    a_listing_over_several_pages_counts_as_one,
+    a_sighting_between_two_listings_starts_the_count_again,
+    absence_from_one_listing_proves_nothing_from_two_it_does, more_than_the_brake_lets_go_stays,
+};
+
+/// A place where state is kept: a file, a database, memory.
+#[async_trait]
+pub trait StateHarness: Sized + Send + Sync + 'static {
+    /// An empty place. Each check starts its own.
+    async fn start() -> Self;
+
+    /// Opens the store there, as a process that starts would. Called again once
+    /// the first handle is dropped, and in one check while it is not: a store
+    /// for one process refuses that with an error.
+    ///
+    /// # Errors
+    /// The store's own.
+    async fn open(&self) -> Result<Arc<dyn StateStore>>;
+
+    /// From now on commits fail after part of them was written, as on a full
+    /// disk, until [`mend`](Self::mend).
+    async fn break_commits(&self) -> Supported {
+        Supported::No("implement `break_commits` to check that commits are all or nothing")
+    }
+
+    /// Commits work again.
+    async fn mend(&self) {}
+
+    /// Makes the place look as if a newer release had written it. Nothing has it
+    /// open.
+    async fn make_newer(&self) -> Supported {
+        Supported::No("implement `make_newer` to check that a newer schema is refused")
+    }
+
+    /// Makes the place what an older release left: the patient `1`, of its own
+    /// household, due at the sink `mem:main` of the source `t:main`. Nothing has
+    /// it open.
+    async fn make_older(&self) -> Supported {
+        Supported::No("there is no older schema, or implement `make_older`")
+    }
+}
+
+crate::__state_checks!([names];);
+
+/// Every check, for those who run them without the macro.
+pub fn checks<H: StateHarness>() -> Vec<Check> {
+    crate::__state_checks!([table]; H)
+}
+
+/// Proves a store: one test per check, in a module `conformance` or the one that
+/// is named.
+///
+/// ```text
+/// odx_core::state_conformance!(MyHarness);
+/// odx_core::state_conformance!(in_a_file, MyOtherHarness);
+/// ```
+///
+/// The crate needs `tokio` with `macros` and `rt`.
+#[macro_export]
+macro_rules! state_conformance {
+    ($module:ident, $harness:ty) => {
+        $crate::__state_checks!([$crate::__conformance_tests]; state, $module, $harness);
+    };
+    ($harness:ty) => {
+        $crate::state_conformance!(conformance, $harness);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __state_checks {
+    ([$($then:tt)*]; $($with:tt)*) => {
+        $($then)* ! {
+            $($with)*;
+            an_unchanged_record_makes_no_work
+            a_change_raises_the_household_and_an_ack_of_the_past_does_not_hide_it
+            what_hangs_from_a_patient_may_come_before_the_patient
+            a_move_between_households_raises_both
+            an_unreadable_row_is_listed_is_not_missing_and_clears_itself
+            a_refused_page_leaves_nothing
+            a_commit_that_fails_midway_leaves_nothing
+            of_two_commits_from_one_cursor_one_wins
+            a_restarted_feed_keeps_its_records
+            absence_from_one_listing_proves_nothing_from_two_it_does
+            a_sighting_between_two_listings_starts_the_count_again
+            a_listing_over_several_pages_counts_as_one
+            more_than_the_brake_lets_go_stays
+            every_run_has_an_epoch_of_its_own
+            a_stale_epoch_commits_nothing
+            a_wrong_pairing_is_refused
+            a_sink_that_is_added_later_hears_everything
+            offices_with_the_same_keys_never_mix
+            two_sinks_of_one_source_are_told_apart
+            a_household_is_due_on_its_again_day_and_not_before
+            a_parked_op_brings_its_household_back_when_its_time_has_come
+            a_household_that_departed_is_due_until_it_is_reconciled
+            a_walk_with_after_sees_every_household_once
+            a_limit_is_kept_and_nobody_is_left_out
+            an_acknowledgement_does_not_reconcile
+            the_same_acknowledgement_twice_is_one
+            what_is_set_aside_is_listed_until_it_is_cleared
+            a_stop_reaches_everyone_with_the_address_and_is_never_lifted
+            reopening_remembers_the_mirror
+            reopening_remembers_what_was_sent
+            reopening_remembers_stops
+            a_newer_schema_is_refused_with_a_remedy
+            an_older_schema_is_migrated
+            two_processes_do_not_disturb_each_other
+            nothing_of_a_patient_is_shown
+        }
+    };
+}

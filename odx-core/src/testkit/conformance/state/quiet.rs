@@ -1,0 +1,105 @@
+//! What a store prints of what it keeps.
+
+use std::fmt::Write as _;
+
+use super::StateHarness;
+use super::bench::{Bench, NOW, ok, opening, parked, sink, source, sure, today};
+use super::stops::stop;
+use crate::error::Error;
+use crate::id::IdScheme;
+use crate::model::{BadRecord, Email, Phone, Record, RecordKind};
+use crate::phi::Phi;
+use crate::sink::Target;
+use crate::source::Change;
+use crate::store::Hold;
+use crate::testkit::{Canaries, patient};
+
+const GIVEN: &str = "Xiuhcoatl";
+const FAMILY: &str = "Quetzalcoatl";
+const PHONE: &str = "+12125550187";
+const EMAIL: &str = "canary.bird@feather.example";
+
+fn note<T>(said: &mut String, result: Result<T, Error>) {
+    if let Err(error) = result {
+        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(below) = cause {
+            say(said, &format!("{below} {below:?} {below:#?}"));
+            cause = below.source();
+        }
+    }
+}
+
+fn say(said: &mut String, text: &str) {
+    if writeln!(said, "{text}").is_err() {
+        panic!("a note could not be kept");
+    }
+}
+
+/// No name, number or address stands in a `Debug` of the store or of what it
+/// returns, nor in an error or its causes.
+pub async fn nothing_of_a_patient_is_shown<H: StateHarness>() {
+    let (place, mut b) = Bench::new::<H>().await;
+    let mut bird = patient("1");
+    bird.first_name = Phi::new(GIVEN.to_owned());
+    bird.last_name = Phi::new(FAMILY.to_owned());
+    bird.mobile = Phone::parse(PHONE).ok();
+    bird.email = Email::parse(EMAIL).ok();
+    let change = || Change::Upsert(Record::Patient(bird.clone()));
+    let mut said = String::new();
+    let outcome = b.commit(vec![change()], &[RecordKind::Patient]).await;
+    let stops = vec![
+        stop(Target::Phone(sure(Phone::parse(PHONE))), None),
+        stop(Target::Email(sure(Email::parse(EMAIL))), None),
+    ];
+    let bad = BadRecord::new(RecordKind::Patient, None, "no key", FAMILY.as_bytes());
+    b.commit(vec![Change::Unreadable(bad)], &[]).await;
+    ok(b.store
+        .suppress(&b.sink, &b.ids(), stops.clone(), None)
+        .await);
+    let mut acks = b.acks();
+    acks.parked.push(parked("1", "1", Hold::Refused));
+    say(&mut said, &format!("{acks:?} {outcome:?}"));
+    ok(b.store.commit_acks(acks).await);
+    let due = b.load(today(), NOW).await;
+    let aside = ok(b.store.parked(&b.sink, 9).await);
+    let page = b.page(vec![change()], &[]);
+    say(&mut said, &format!("{due:?} {due:#?} {aside:?} {page:?}"));
+    let mut elsewhere = page.clone();
+    elsewhere.from = None;
+    note(&mut said, b.store.commit_page(elsewhere).await);
+    let mut unknown = page.clone();
+    unknown.source = source("nobody");
+    note(&mut said, b.store.commit_page(unknown).await);
+    let nobody = sink("nobody");
+    let ids = b.ids();
+    let suppressed = b.store.suppress(&nobody, &ids, stops.clone(), None);
+    note(&mut said, suppressed.await);
+    note(&mut said, b.store.parked(&nobody, 9).await);
+    let mut query = b.query(today(), NOW);
+    query.sink = nobody;
+    note(&mut said, b.store.due(&query).await);
+    let bare = super::bench::account("main", IdScheme::Bare);
+    let wrong = opening(&b.source, &b.sink, bare);
+    note(&mut said, b.store.open_run(&wrong).await);
+    if let super::Supported::Yes = place.break_commits().await {
+        note(&mut said, b.store.commit_page(page.clone()).await);
+        note(
+            &mut said,
+            b.store.suppress(&b.sink, &ids, stops, None).await,
+        );
+        place.mend().await;
+    }
+    ok(b.store.open_run(&b.opening()).await);
+    note(&mut said, b.store.commit_page(page).await);
+    let store = &b.store;
+    say(&mut said, &format!("{store:?} {store:#?}"));
+    let bytes = |text: &str| {
+        let list = format!("{:?}", text.as_bytes());
+        list.trim_matches(['[', ']']).to_owned()
+    };
+    // A number is found without its country code, too.
+    Canaries::new([GIVEN, FAMILY, PHONE.trim_start_matches("+1"), EMAIL])
+        .assert_absent("what the store says", &said);
+    Canaries::new([bytes(GIVEN), bytes(FAMILY)])
+        .assert_absent("what the store says, as bytes,", &said);
+}

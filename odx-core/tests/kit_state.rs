@@ -1,0 +1,215 @@
+//! The state kit: an honest store passes every check, and each planted fault is
+//! named by the check that is there for it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests: a panic is the failure"
+)]
+
+#[path = "kit_state/store.rs"]
+mod store;
+
+use std::sync::{Arc, Mutex, Weak};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use odx_core::model::Record;
+use odx_core::sink::Account;
+use odx_core::source::{Change, Cursor, Page, Position};
+use odx_core::store::{Brake, Opening, PageCommit, StateStore};
+use odx_core::testkit::conformance::Supported;
+use odx_core::testkit::conformance::state::{StateHarness, checks};
+use odx_core::testkit::patient;
+use odx_core::{Error, ErrorKind, IdScheme, Result, SinkId, SourceId};
+
+use store::{Faulty, Place};
+
+/// A place whose store has a fault planted in it: the number of the fault.
+struct Planted<const PLANT: usize> {
+    place: Arc<Place>,
+    open: Mutex<Weak<Faulty>>,
+}
+
+#[async_trait]
+impl<const PLANT: usize> StateHarness for Planted<PLANT> {
+    async fn start() -> Self {
+        Self {
+            place: Arc::default(),
+            open: Mutex::default(),
+        }
+    }
+
+    async fn open(&self) -> Result<Arc<dyn StateStore>> {
+        let (plant, _) = Plant::ALL[PLANT];
+        let (newer, older) = {
+            let notes = self.place.notes.lock().unwrap();
+            (notes.newer, notes.older)
+        };
+        if newer && plant == Plant::NewerUnexplained {
+            return Err(Error::new(ErrorKind::State, "wrong version: 999"));
+        }
+        if newer && plant != Plant::NewerAccepted {
+            return Err(Error::new(
+                ErrorKind::State,
+                "a newer odx wrote this: run that version, or name another place",
+            ));
+        }
+        let beside = self.open.lock().unwrap().upgrade().is_some();
+        let apart = (beside && plant == Plant::EachItsOwn) || (older && plant == Plant::OlderLost);
+        let place = match apart {
+            true => Arc::default(),
+            false => Arc::clone(&self.place),
+        };
+        let store = Arc::new(Faulty::new(place, plant));
+        *self.open.lock().unwrap() = Arc::downgrade(&store);
+        Ok(store)
+    }
+
+    async fn break_commits(&self) -> Supported {
+        self.place.notes.lock().unwrap().broken = true;
+        Supported::Yes
+    }
+
+    async fn mend(&self) {
+        self.place.notes.lock().unwrap().broken = false;
+    }
+
+    async fn make_newer(&self) -> Supported {
+        self.place.notes.lock().unwrap().newer = true;
+        Supported::Yes
+    }
+
+    async fn make_older(&self) -> Supported {
+        self.place.notes.lock().unwrap().older = true;
+        let source = SourceId::new("t", "main").unwrap();
+        let account = Account {
+            name: "main".to_owned(),
+            scheme: IdScheme::Scoped,
+        };
+        let opening = Opening {
+            source: source.clone(),
+            sinks: vec![(SinkId::new("mem", "main").unwrap(), account)],
+        };
+        let store = &self.place.inner;
+        let epoch = store.open_run(&opening).await.unwrap().epoch;
+        let commit = PageCommit {
+            source,
+            epoch,
+            from: None,
+            page: Page {
+                changes: vec![Change::Upsert(Record::Patient(patient("1")))],
+                swept: Vec::new(),
+                position: Position::CaughtUp(Cursor::new("old")),
+            },
+            today: DateTime::<Utc>::UNIX_EPOCH.date_naive(),
+            now: DateTime::<Utc>::UNIX_EPOCH,
+            brake: Brake::default(),
+        };
+        store.commit_page(commit).await.unwrap();
+        Supported::Yes
+    }
+}
+
+/// Faults, each with the check that must name it.
+macro_rules! plants {
+    ($($plant:ident => $($check:ident),+;)*) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        enum Plant { None, $($plant),* }
+
+        impl Plant {
+            const ALL: &[(Self, &[&str])] =
+                &[(Self::None, &[]), $((Self::$plant, &[$(stringify!($check)),+])),*];
+        }
+
+        mod planted {
+            $(
+                #[tokio::test]
+                #[allow(non_snake_case, reason = "the name of the fault")]
+                #[allow(clippy::as_conversions, reason = "the place of a fault in the list")]
+                async fn $plant() {
+                    super::assert_names::<{ super::Plant::$plant as usize }>().await;
+                }
+            )*
+        }
+    };
+}
+
+plants! {
+    EverythingIsNews => an_unchanged_record_makes_no_work;
+    AckHidesTheNewer => a_change_raises_the_household_and_an_ack_of_the_past_does_not_hide_it;
+    EarlyRecallDropped => what_hangs_from_a_patient_may_come_before_the_patient;
+    EmptyHouseholdsSkipped => a_move_between_households_raises_both;
+    UnreadableDropped => an_unreadable_row_is_listed_is_not_missing_and_clears_itself;
+    CursorUnchecked => a_refused_page_leaves_nothing, of_two_commits_from_one_cursor_one_wins;
+    RefusedPageStays => a_refused_page_leaves_nothing;
+    CursorBeforeRecords => a_commit_that_fails_midway_leaves_nothing;
+    AcksHalfStored => a_commit_that_fails_midway_leaves_nothing;
+    NoRestart => a_restarted_feed_keeps_its_records;
+    GoneAtOnce => absence_from_one_listing_proves_nothing_from_two_it_does;
+    RepeatsNotNoted => a_listing_over_several_pages_counts_as_one,
+        a_sighting_between_two_listings_starts_the_count_again;
+    NoBrake => more_than_the_brake_lets_go_stays;
+    EpochsShared => every_run_has_an_epoch_of_its_own;
+    EpochUnchecked => a_stale_epoch_commits_nothing;
+    EpochUncheckedForRestart => a_stale_epoch_commits_nothing;
+    EpochUncheckedForDeparture => a_stale_epoch_commits_nothing;
+    EpochUncheckedForAcks => a_stale_epoch_commits_nothing;
+    AnyPairing => a_wrong_pairing_is_refused;
+    LateSinkHearsNothing => a_sink_that_is_added_later_hears_everything;
+    SourcesMixed => offices_with_the_same_keys_never_mix;
+    SinksMixed => two_sinks_of_one_source_are_told_apart;
+    AgainForgotten => a_household_is_due_on_its_again_day_and_not_before;
+    DueADayEarly => a_household_is_due_on_its_again_day_and_not_before;
+    ParkedTimeIgnored => a_parked_op_brings_its_household_back_when_its_time_has_come;
+    TriedForgotten => a_household_that_departed_is_due_until_it_is_reconciled;
+    WalkOutOfOrder => a_walk_with_after_sees_every_household_once;
+    LimitIgnored => a_limit_is_kept_and_nobody_is_left_out;
+    AckReconciles => an_acknowledgement_does_not_reconcile;
+    LedgerGrows => the_same_acknowledgement_twice_is_one;
+    StandingOutOfOrder => the_same_acknowledgement_twice_is_one;
+    ParkedUnlimited => what_is_set_aside_is_listed_until_it_is_cleared;
+    ClearedStays => what_is_set_aside_is_listed_until_it_is_cleared;
+    StopsLifted => a_stop_reaches_everyone_with_the_address_and_is_never_lifted;
+    CursorLost => reopening_remembers_the_mirror;
+    ParkedLost => reopening_remembers_what_was_sent;
+    TriedLost => reopening_remembers_what_was_sent;
+    LedgerLost => reopening_remembers_what_was_sent;
+    StopsLost => reopening_remembers_stops;
+    NewerAccepted => a_newer_schema_is_refused_with_a_remedy;
+    NewerUnexplained => a_newer_schema_is_refused_with_a_remedy;
+    OlderLost => an_older_schema_is_migrated;
+    EachItsOwn => two_processes_do_not_disturb_each_other;
+    NameInDebug => nothing_of_a_patient_is_shown;
+    NameInError => nothing_of_a_patient_is_shown;
+}
+
+async fn assert_names<const PLANT: usize>() {
+    let (plant, names) = Plant::ALL[PLANT];
+    for check in checks::<Planted<PLANT>>() {
+        if names.contains(&check.name) {
+            // In a task of its own: its panic is what is asked for.
+            let end = tokio::spawn((check.run)()).await;
+            assert!(
+                end.is_err_and(|end| end.is_panic()),
+                "{plant:?} is to be named by {}",
+                check.name
+            );
+        }
+    }
+}
+
+#[test]
+fn every_check_has_a_fault_that_it_names() {
+    let named: Vec<_> = Plant::ALL.iter().flat_map(|(_, names)| *names).collect();
+    for check in checks::<Planted<0>>() {
+        assert!(
+            named.contains(&&check.name),
+            "nothing proves {}",
+            check.name
+        );
+    }
+}
+
+odx_core::state_conformance!(honest, Planted<0>);

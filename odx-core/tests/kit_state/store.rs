@@ -1,0 +1,424 @@
+//! A store around the one in memory, right but for what is planted in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use odx_core::model::{Patient, Record};
+use odx_core::sink::Suppression;
+use odx_core::source::{Change, Cursor};
+use odx_core::store::{
+    AckCommit, Counts, Departure, Due, DueQuery, Epoch, MemoryStore, Opening, PageCommit,
+    PageOutcome, Parked, SourceState, Standing, StateStore,
+};
+use odx_core::{Error, ErrorKind, ExternalId, ExternalIds, HouseholdKey, Result, SinkId, SourceId};
+
+use super::Plant;
+
+/// What all handles of one place share.
+#[derive(Default)]
+pub(crate) struct Place {
+    pub(crate) inner: Arc<MemoryStore>,
+    pub(crate) notes: Mutex<Notes>,
+}
+
+/// What a faulty store knows besides.
+#[derive(Default)]
+pub(crate) struct Notes {
+    pub(crate) broken: bool,
+    pub(crate) newer: bool,
+    pub(crate) older: bool,
+    pub(crate) opened: u32,
+    latest: BTreeMap<SourceId, Epoch>,
+    known: BTreeMap<String, Patient>,
+    acknowledged: u64,
+    steps: u32,
+    lifted: bool,
+    answered: BTreeSet<String>,
+}
+
+pub(crate) struct Faulty {
+    place: Arc<Place>,
+    plant: Plant,
+    /// Not the first to open the place.
+    again: bool,
+}
+
+impl std::fmt::Debug for Faulty {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut out = f.debug_struct("Faulty");
+        if self.plant == Plant::NameInDebug {
+            let notes = self.place.notes.lock().unwrap();
+            let names = notes.known.values().map(|p| p.last_name.expose().clone());
+            out.field("known", &names.collect::<Vec<_>>());
+        }
+        out.finish_non_exhaustive()
+    }
+}
+
+fn broken() -> Error {
+    Error::new(ErrorKind::State, "the disk is full: nothing was stored")
+}
+
+impl Faulty {
+    pub(crate) fn new(place: Arc<Place>, plant: Plant) -> Self {
+        let again = {
+            let mut notes = place.notes.lock().unwrap();
+            notes.opened += 1;
+            notes.opened > 1
+        };
+        Self {
+            place,
+            plant,
+            again,
+        }
+    }
+
+    fn is(&self, plant: Plant) -> bool {
+        self.plant == plant
+    }
+
+    /// What a fault lost when the place was opened anew.
+    fn lost(&self, plant: Plant) -> bool {
+        self.again && self.plant == plant
+    }
+
+    fn is_broken(&self) -> bool {
+        self.place.notes.lock().unwrap().broken
+    }
+
+    fn store(&self) -> &MemoryStore {
+        &self.place.inner
+    }
+
+    fn source(&self, source: &SourceId) -> SourceId {
+        match self.plant {
+            Plant::SourcesMixed => SourceId::new("t", "main").unwrap(),
+            _ => source.clone(),
+        }
+    }
+
+    fn sink(&self, sink: &SinkId) -> SinkId {
+        match (self.plant, sink.as_str()) {
+            (Plant::SinksMixed, "mem:second") => SinkId::new("mem", "main").unwrap(),
+            _ => sink.clone(),
+        }
+    }
+
+    /// What a run is told its epoch is.
+    fn handed_out(&self, epoch: Epoch) -> Epoch {
+        match self.plant {
+            Plant::EpochsShared => Epoch(epoch.0 / 2),
+            _ => epoch,
+        }
+    }
+
+    /// The epoch to commit with; the latest one where a fault does not look.
+    fn epoch(&self, source: &SourceId, given: Epoch, unchecked: Plant) -> Epoch {
+        let notes = self.place.notes.lock().unwrap();
+        match notes.latest.get(source) {
+            Some(latest) if self.is(unchecked) || self.handed_out(*latest) == given => *latest,
+            _ => given,
+        }
+    }
+
+    fn change(&self, change: Change, swept: bool) -> Option<Change> {
+        let mut notes = self.place.notes.lock().unwrap();
+        match change {
+            Change::Upsert(Record::Patient(mut patient)) => {
+                let key = patient.key.native().to_owned();
+                let before = notes.known.insert(key, patient.clone());
+                if self.is(Plant::RepeatsNotNoted) && !swept && before == Some(patient.clone()) {
+                    return None;
+                }
+                if self.is(Plant::EverythingIsNews) {
+                    notes.steps += 1;
+                    patient.language = Some(notes.steps.to_string());
+                }
+                Some(Change::Upsert(Record::Patient(patient)))
+            }
+            Change::Upsert(Record::Recall(recall)) => {
+                let known = notes.known.contains_key(recall.patient.native());
+                (known || !self.is(Plant::EarlyRecallDropped))
+                    .then_some(Change::Upsert(Record::Recall(recall)))
+            }
+            Change::Unreadable(_) if self.is(Plant::UnreadableDropped) => None,
+            other => Some(other),
+        }
+    }
+}
+
+#[async_trait]
+impl StateStore for Faulty {
+    async fn open_run(&self, opening: &Opening) -> Result<SourceState> {
+        let mut mapped = opening.clone();
+        mapped.source = self.source(&opening.source);
+        for (sink, account) in &mut mapped.sinks {
+            *sink = self.sink(sink);
+            if self.is(Plant::SourcesMixed) {
+                account.name = "main".to_owned();
+            }
+        }
+        if self.is(Plant::SourcesMixed) {
+            // One source has one sink here, whatever it is called.
+            mapped.sinks.truncate(1);
+        }
+        let mut state = match self.store().open_run(&mapped).await {
+            Err(_) if self.is(Plant::AnyPairing) => {
+                return Ok(SourceState {
+                    epoch: Epoch(1),
+                    imported: false,
+                    swept_at: None,
+                });
+            }
+            other => other?,
+        };
+        if self.is(Plant::LateSinkHearsNothing)
+            && let Some((late, _)) = mapped.sinks.get(1)
+        {
+            let mut notes = self.place.notes.lock().unwrap();
+            notes.answered.insert(late.to_string());
+        }
+        let mut notes = self.place.notes.lock().unwrap();
+        notes.latest.insert(mapped.source.clone(), state.epoch);
+        state.epoch = self.handed_out(state.epoch);
+        Ok(state)
+    }
+
+    async fn commit_page(&self, mut commit: PageCommit) -> Result<PageOutcome> {
+        commit.source = self.source(&commit.source);
+        if self.is_broken() {
+            if self.is(Plant::CursorBeforeRecords) {
+                commit.page.changes.clear();
+                commit.page.swept.clear();
+                self.store().commit_page(commit).await?;
+            }
+            return Err(broken());
+        }
+        commit.epoch = self.epoch(&commit.source, commit.epoch, Plant::EpochUnchecked);
+        if self.is(Plant::CursorUnchecked) {
+            commit.from = self.store().cursor(&commit.source).await?;
+        }
+        let swept = !commit.page.swept.is_empty();
+        let name = commit.page.changes.iter().find_map(|change| match change {
+            Change::Upsert(Record::Patient(patient)) => Some(patient.last_name.expose().clone()),
+            _ => None,
+        });
+        commit.page.changes = std::mem::take(&mut commit.page.changes)
+            .into_iter()
+            .filter_map(|change| self.change(change, swept))
+            .collect();
+        if self.is(Plant::NoBrake) {
+            commit.brake.floor = u64::MAX;
+        }
+        let mut rest = commit.clone();
+        let outcome = match self.store().commit_page(commit).await {
+            Err(error) if self.is(Plant::RefusedPageStays) => {
+                // The records are stored before the cursor is looked at.
+                rest.from = self.store().cursor(&rest.source).await?;
+                if let Some(stands) = rest.from.clone() {
+                    rest.page.position = odx_core::source::Position::CaughtUp(stands);
+                    rest.page.swept.clear();
+                    self.store().commit_page(rest).await.ok();
+                }
+                return Err(error);
+            }
+            Err(error) if self.is(Plant::NameInError) => {
+                return Err(error.with_cause(format!("while storing {name:?}")));
+            }
+            other => other?,
+        };
+        if self.is(Plant::GoneAtOnce) && swept {
+            rest.from = Some(rest.page.position.cursor().clone());
+            rest.page.changes.clear();
+            let more = self.store().commit_page(rest).await?;
+            return Ok(PageOutcome {
+                gone: outcome.gone + more.gone,
+                ..outcome
+            });
+        }
+        Ok(outcome)
+    }
+
+    async fn cursor(&self, source: &SourceId) -> Result<Option<Cursor>> {
+        if self.lost(Plant::CursorLost) {
+            return Ok(None);
+        }
+        self.store().cursor(&self.source(source)).await
+    }
+
+    async fn swept_at(&self, source: &SourceId) -> Result<Option<DateTime<Utc>>> {
+        self.store().swept_at(&self.source(source)).await
+    }
+
+    async fn restart_feed(&self, source: &SourceId, epoch: Epoch) -> Result<()> {
+        if self.is(Plant::NoRestart) {
+            return Ok(());
+        }
+        let source = self.source(source);
+        let epoch = self.epoch(&source, epoch, Plant::EpochUncheckedForRestart);
+        self.store().restart_feed(&source, epoch).await
+    }
+
+    async fn due(&self, query: &DueQuery) -> Result<Vec<Due>> {
+        let mut query = query.clone();
+        query.source = self.source(&query.source);
+        query.sink = match self.plant {
+            Plant::SourcesMixed => SinkId::new("mem", "main").unwrap(),
+            _ => self.sink(&query.sink),
+        };
+        if self.is(Plant::LimitIgnored) {
+            query.limit = usize::MAX;
+        }
+        if self.is(Plant::DueADayEarly) {
+            query.today += TimeDelta::days(1);
+        }
+        if self.is(Plant::ParkedTimeIgnored) {
+            query.now += TimeDelta::days(1);
+        }
+        let mut due = self.store().due(&query).await?;
+        let notes = self.place.notes.lock().unwrap();
+        if notes.answered.contains(query.sink.as_str()) {
+            due.clear();
+        }
+        if self.is(Plant::WalkOutOfOrder) {
+            due.reverse();
+        }
+        if self.is(Plant::EmptyHouseholdsSkipped) {
+            due.retain(|due| !due.view.members.is_empty());
+        }
+        for due in &mut due {
+            if self.is(Plant::TriedForgotten) || self.lost(Plant::TriedLost) {
+                due.tried.clear();
+            }
+            if self.lost(Plant::ParkedLost) {
+                due.parked.clear();
+            }
+            if (self.is(Plant::StopsLifted) && notes.lifted) || self.lost(Plant::StopsLost) {
+                for member in &mut due.view.members {
+                    member.blocked = odx_core::model::Blocked::default();
+                }
+            }
+        }
+        Ok(due)
+    }
+
+    async fn standing(&self, sink: &SinkId, mut ids: Vec<ExternalId>) -> Result<Vec<Standing>> {
+        if self.is(Plant::StandingOutOfOrder) {
+            ids.sort();
+        }
+        let mut standing = self.store().standing(&self.sink(sink), ids).await?;
+        for standing in &mut standing {
+            if self.lost(Plant::ParkedLost) {
+                standing.parked = None;
+            }
+            if self.lost(Plant::LedgerLost) {
+                standing.acknowledged = None;
+            }
+        }
+        Ok(standing)
+    }
+
+    async fn commit_departure(&self, mut departure: Departure) -> Result<()> {
+        departure.sink = self.sink(&departure.sink);
+        departure.source = self.source(&departure.source);
+        if self.is_broken() {
+            return Err(broken());
+        }
+        let unchecked = Plant::EpochUncheckedForDeparture;
+        departure.epoch = self.epoch(&departure.source, departure.epoch, unchecked);
+        self.store().commit_departure(departure).await
+    }
+
+    async fn commit_acks(&self, mut commit: AckCommit) -> Result<()> {
+        commit.sink = match self.plant {
+            Plant::SourcesMixed => SinkId::new("mem", "main").unwrap(),
+            _ => self.sink(&commit.sink),
+        };
+        commit.source = self.source(&commit.source);
+        if self.is_broken() {
+            if self.is(Plant::AcksHalfStored) {
+                commit.reconciled.clear();
+                self.store().commit_acks(commit).await?;
+            }
+            return Err(broken());
+        }
+        commit.epoch = self.epoch(&commit.source, commit.epoch, Plant::EpochUncheckedForAcks);
+        match self.plant {
+            Plant::AckReconciles if !commit.acknowledged.is_empty() => {
+                for household in ["1", "2", "3"] {
+                    commit
+                        .reconciled
+                        .push((HouseholdKey::new(household), 1, None));
+                }
+            }
+            Plant::AckHidesTheNewer => {
+                for (_, generation, _) in &mut commit.reconciled {
+                    *generation = u64::MAX;
+                }
+            }
+            Plant::AgainForgotten => {
+                for (_, _, again) in &mut commit.reconciled {
+                    *again = None;
+                }
+            }
+            Plant::ClearedStays => commit.cleared.clear(),
+            _ => {}
+        }
+        let many = u64::try_from(commit.acknowledged.len()).unwrap();
+        self.place.notes.lock().unwrap().acknowledged += many;
+        self.store().commit_acks(commit).await
+    }
+
+    async fn next_wake(&self, sink: &SinkId) -> Result<Option<DateTime<Utc>>> {
+        self.store().next_wake(&self.sink(sink)).await
+    }
+
+    async fn suppression_cursor(&self, sink: &SinkId) -> Result<Option<Cursor>> {
+        self.store().suppression_cursor(&self.sink(sink)).await
+    }
+
+    async fn suppress(
+        &self,
+        sink: &SinkId,
+        ids: &ExternalIds,
+        stops: Vec<Suppression>,
+        next: Option<Cursor>,
+    ) -> Result<u64> {
+        if self.is_broken() {
+            return Err(broken());
+        }
+        self.place.notes.lock().unwrap().lifted = stops.is_empty();
+        let sink = self.sink(sink);
+        self.store().suppress(&sink, ids, stops, next).await
+    }
+
+    async fn counts(&self, source: &SourceId, sink: &SinkId) -> Result<Counts> {
+        let sink = match self.plant {
+            Plant::SourcesMixed => SinkId::new("mem", "main").unwrap(),
+            _ => self.sink(sink),
+        };
+        let mut counts = self.store().counts(&self.source(source), &sink).await?;
+        if self.is(Plant::LedgerGrows) {
+            counts.acknowledged = self.place.notes.lock().unwrap().acknowledged;
+        }
+        Ok(counts)
+    }
+
+    async fn parked(&self, sink: &SinkId, limit: usize) -> Result<Vec<Parked>> {
+        if self.lost(Plant::ParkedLost) {
+            return Ok(Vec::new());
+        }
+        let limit = match self.plant {
+            Plant::ParkedUnlimited => usize::MAX,
+            _ => limit,
+        };
+        self.store().parked(&self.sink(sink), limit).await
+    }
+
+    async fn record_run(&self, source: &SourceId, now: DateTime<Utc>, report: &str) -> Result<()> {
+        let source = self.source(source);
+        self.store().record_run(&source, now, report).await
+    }
+}
