@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::failpoint::broken;
 use crate::hash::{ContentHash, IdempotencyKey};
 use crate::id::{ExternalId, OfficeId};
 use crate::model::{ConsentState, PhoneKind};
@@ -185,6 +186,24 @@ pub enum Body {
     Task(Task),
 }
 
+impl Body {
+    /// The record's name.
+    pub const fn external_id(&self) -> &ExternalId {
+        match self {
+            Self::Contact(contact) => &contact.external_id,
+            Self::Task(task) => &task.external_id,
+        }
+    }
+
+    /// The kind of record.
+    pub const fn entity(&self) -> Entity {
+        match self {
+            Self::Contact(_) => Entity::Contact,
+            Self::Task(_) => Entity::Task,
+        }
+    }
+}
+
 /// Whether a record that the CRM does not have yet is worth creating.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intent {
@@ -206,18 +225,12 @@ pub struct Op {
 impl Op {
     /// The record's name.
     pub const fn external_id(&self) -> &ExternalId {
-        match &self.body {
-            Body::Contact(contact) => &contact.external_id,
-            Body::Task(task) => &task.external_id,
-        }
+        self.body.external_id()
     }
 
     /// The kind of record.
     pub const fn entity(&self) -> Entity {
-        match &self.body {
-            Body::Contact(_) => Entity::Contact,
-            Body::Task(_) => Entity::Task,
-        }
+        self.body.entity()
     }
 
     /// The record that must be there before this one.
@@ -285,6 +298,11 @@ impl Delivery {
         generation: u64,
         remote_id: Option<String>,
     ) -> Self {
+        let generation = if broken("broken.key.generation") {
+            0
+        } else {
+            generation
+        };
         let idempotency_key = IdempotencyKey::new(
             office,
             op.entity().name(),

@@ -6,6 +6,43 @@
 //! `fail::cfg`: `page.before_commit=2*off->return` ends the process the third
 //! time, `broken.page.cursor=return` switches a rule off.
 
+/// Every place there is, in the order in which a run comes to them. A test
+/// holds this list against the sources, and ends the process at each.
+///
+/// SQLite brings its log into the file by itself, inside a commit or when the
+/// last connection closes: the places around that are those of `close`.
+pub const PLACES: &[&str] = &[
+    "open_run.before",
+    "open_run.in_transaction",
+    "open_run.after_commit",
+    "restart.before",
+    "restart.in_transaction",
+    "restart.after_commit",
+    "page.before",
+    "page.in_transaction",
+    "page.before_commit",
+    "page.after_commit",
+    "stops.before",
+    "stops.in_transaction",
+    "stops.after_commit",
+    "departure.before",
+    "departure.in_transaction",
+    "departure.after_commit",
+    "send.before",
+    "send.answered",
+    "acks.before",
+    "parked.before",
+    "parked.after",
+    "acks.in_transaction",
+    "acks.before_commit",
+    "acks.after_commit",
+    "run.before",
+    "run.in_transaction",
+    "run.after_commit",
+    "close.before_checkpoint",
+    "close.after_checkpoint",
+];
+
 /// A place: with the feature, ends the process here, as kill -9 would, when a
 /// test has asked for it.
 #[inline]

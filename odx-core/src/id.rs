@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::failpoint::broken;
 use crate::hash::LedgerHash;
 
 fn checked(what: &'static str, text: String) -> Result<String> {
@@ -267,6 +268,15 @@ impl ExternalIds {
             &hashed
         };
         let SourceId { system, database } = &self.source;
+        if broken("broken.id.office") {
+            return ExternalId(format!("{system}{kind}:{native}"));
+        }
+        if broken("broken.id.stable") {
+            return ExternalId(format!(
+                "{system}{kind}:{database}:{native}-{}",
+                fastrand::u32(..)
+            ));
+        }
         ExternalId(match self.scheme {
             IdScheme::Scoped => format!("{system}{kind}:{database}:{native}"),
             IdScheme::Bare => format!("{system}{kind}:{native}"),

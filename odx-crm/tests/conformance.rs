@@ -44,7 +44,7 @@ impl<const BATCH: usize> SinkHarness for Rest<BATCH> {
     async fn start() -> Self {
         let crm = Crm::new(TOKEN);
         crm.set_suppressions_page(NonZeroUsize::new(4).unwrap());
-        crm.list_keys();
+        crm.keep_writes();
         let server = crm.serve().await.unwrap();
         Self {
             crm,
@@ -161,9 +161,10 @@ impl<const BATCH: usize> SinkHarness for Rest<BATCH> {
     }
 
     async fn keys(&self) -> Option<Vec<(ExternalId, String)>> {
-        let keys = self.crm.keys().into_iter();
+        let writes = self.crm.writes().into_iter();
         Some(
-            keys.map(|(id, key)| (ExternalId::from_kept(id), key))
+            writes
+                .map(|write| (write.body.external_id().clone(), write.key))
                 .collect(),
         )
     }

@@ -461,3 +461,40 @@ fn schema_fields(definition: &str) -> Vec<String> {
         .unwrap();
     properties.keys().cloned().collect()
 }
+
+#[tokio::test]
+async fn kept_writes_tell_what_came_and_put_the_crm_back_to_where_it_was() {
+    let crm = Crm::new(TOKEN);
+    crm.keep_writes();
+    let server = crm.serve().await.unwrap();
+    let sink = towards(&server).build().unwrap();
+    let mended = odx_core::crm::Contact {
+        preferred_name: Some(odx_core::Phi::new("Annie".into())),
+        ..ana()
+    };
+    let sent = [
+        contact(ana(), 1),
+        task(recall(), 1),
+        contact(ana(), 1),
+        contact(mended, 2),
+    ];
+    for delivery in sent {
+        sink.apply(&[delivery]).await.unwrap();
+    }
+    let writes = crm.writes();
+    let changed: Vec<_> = writes.iter().map(|write| write.changed).collect();
+    assert_eq!(changed, [true, true, false, true]);
+    let nicknames = |crm: &Crm| -> Vec<_> {
+        crm.contacts()
+            .into_iter()
+            .map(|held| held.record.preferred_name.map(|name| name.expose().clone()))
+            .collect()
+    };
+    assert_eq!(nicknames(&crm), [Some("Annie".to_owned())]);
+    crm.replay(&writes[..3]);
+    assert_eq!(nicknames(&crm), [None]);
+    assert_eq!((crm.tasks().len(), crm.counts().creates), (1, 2));
+    // A replayed key is a known key.
+    sink.apply(&[contact(ana(), 1)]).await.unwrap();
+    assert_eq!((crm.counts().updates, crm.counts().duplicates), (0, 0));
+}

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use odx_core::engine::{Pipeline, Shutdown};
+use odx_core::failpoint::reach;
 use odx_core::store::{SqliteStore, StateStore};
 use odx_core::{Error, ErrorKind, Mode, RunReport};
 use tokio::task::JoinSet;
@@ -81,6 +82,10 @@ pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
         }
     }
     signals.abort();
+    // The last one to hold it closes the file, and brings the log into it.
+    reach("close.before_checkpoint");
+    drop(store);
+    reach("close.after_checkpoint");
     ends.sort_by(|a, b| a.0.cmp(&b.0));
     close(&screen, &ends, mode)
 }

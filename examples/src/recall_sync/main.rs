@@ -29,5 +29,8 @@ fn main() -> ExitCode {
         )
         .with_writer(std::io::stderr)
         .init();
+    // Reads FAILPOINTS: where a test ends this process, which rules it switches off.
+    #[cfg(feature = "failpoints")]
+    let _armed = fail::FailScenario::setup();
     cli::run()
 }

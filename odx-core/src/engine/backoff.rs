@@ -17,7 +17,13 @@ pub(super) struct Backoff {
 impl Backoff {
     /// Anywhere between nothing and twice the last bound.
     pub(super) fn wait(self, attempt: u32) -> Duration {
-        self.bound(attempt).mul_f64(fastrand::f64())
+        self.share(attempt, fastrand::f64())
+    }
+
+    /// That share of the bound, 0 to 1: for those who failed together and shall
+    /// come back together.
+    pub(super) fn share(self, attempt: u32, share: f64) -> Duration {
+        self.bound(attempt).mul_f64(share)
     }
 
     /// What the other side asked for, within the cap, or the own pace. An absurd

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::crm::Intent;
+use crate::failpoint::broken;
 use crate::hash::LedgerHash;
 use crate::store::{Hold, Standing, Tried};
 
@@ -56,13 +57,13 @@ pub(super) fn difference(
         .filter(|parked| parked.hold == Hold::Refused);
     let doubt = last.filter(|(last, _)| {
         let answered_no = refused.is_some_and(|refused| refused.hash == *last && !refused.doubtful);
-        Some(*last) != known && !answered_no
+        Some(*last) != known && !answered_no && !broken("broken.difference.doubt")
     });
     let settled = match known {
         Some(known) => known == hash,
         None => intent == Intent::Retire,
     };
-    if settled && doubt.is_none() {
+    if settled && doubt.is_none() && !broken("broken.difference.settled") {
         return Verdict::Settled;
     }
     // Sent again because something else may have arrived since: until that is answered, what the

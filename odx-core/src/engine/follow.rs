@@ -11,6 +11,7 @@ use super::ingest::Reader;
 use super::reconcile::Courier;
 use super::{Event, Mode, Pipeline, RunReport};
 use crate::error::{ErrorKind, Result};
+use crate::failpoint::broken;
 use crate::sink::CrmSink;
 use crate::source::Extent;
 use crate::store::Epoch;
@@ -32,7 +33,9 @@ impl Shutdown {
 
     /// Asks everybody to stop at the next commit.
     pub fn stop(&self) {
-        self.0.send_replace(true);
+        if !broken("broken.stop") {
+            self.0.send_replace(true);
+        }
     }
 }
 

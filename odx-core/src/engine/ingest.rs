@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::engine::follow::Stop;
 use crate::engine::{Event, Pipeline, RunReport};
 use crate::error::{Error, ErrorKind, Result};
+use crate::failpoint::reach;
 use crate::source::{Cursor, Extent, Page, Position, PullRequest};
 use crate::store::{Epoch, PageCommit};
 
@@ -67,7 +68,9 @@ impl<'a> Reader<'a> {
                     }
                     // Safe: ingest is idempotent, records stay.
                     tracing::warn!(source = %source.id(), "the cursor expired; the feed starts over");
+                    reach("restart.before");
                     store.restart_feed(source.id(), self.epoch).await?;
+                    reach("restart.after_commit");
                     self.cursor = None;
                     continue;
                 }
@@ -118,6 +121,7 @@ impl<'a> Reader<'a> {
         } = self.pipeline;
         let rows = u64::try_from(page.changes.len()).unwrap_or(u64::MAX);
         let now = clock.now();
+        reach("page.before");
         let outcome = store
             .commit_page(PageCommit {
                 source: source.id().clone(),
@@ -129,6 +133,7 @@ impl<'a> Reader<'a> {
                 brake: *brake,
             })
             .await?;
+        reach("page.after_commit");
         report.add_page(rows, &outcome);
         observer.event(&Event::Read { rows: report.read });
         Ok(())

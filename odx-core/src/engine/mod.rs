@@ -21,6 +21,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Disposition, Error, ErrorKind, Result};
+use crate::failpoint::reach;
 use crate::office::Office;
 use crate::policy::Policy;
 use crate::sink::CrmSink;
@@ -228,12 +229,16 @@ impl Pipeline {
             .iter()
             .map(|sink| (sink.id().clone(), sink.account()))
             .collect();
-        self.store
+        reach("open_run.before");
+        let state = self
+            .store
             .open_run(&Opening {
                 source: self.source.id().clone(),
                 sinks,
             })
-            .await
+            .await?;
+        reach("open_run.after_commit");
+        Ok(state)
     }
 
     const fn backoff(&self) -> Backoff {
@@ -376,9 +381,11 @@ impl Pipeline {
         if report.mode == Mode::Live
             && let Ok(text) = serde_json::to_string(report)
         {
+            reach("run.before");
             self.store
                 .record_run(self.source.id(), report.finished, &text)
                 .await?;
+            reach("run.after_commit");
         }
         Ok(())
     }

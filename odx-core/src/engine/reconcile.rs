@@ -12,6 +12,7 @@ use crate::engine::breaker::Breaker;
 use crate::engine::follow::Stop;
 use crate::engine::{Action, Event, Mode, Pipeline, RunReport};
 use crate::error::{Disposition, Error, ErrorKind, Result};
+use crate::failpoint::{broken, reach};
 use crate::hash::ContentHash;
 use crate::id::{ExternalId, ExternalIds, HouseholdKey};
 use crate::policy::PolicyContext;
@@ -38,6 +39,8 @@ pub(super) struct Courier<'a> {
     stops_read: Option<DateTime<Utc>>,
     /// Answers not yet stored.
     pub(super) pending: Pending,
+    /// What was looked at before: only a test ever fills it, to send it again.
+    stale: Vec<Due>,
 }
 
 impl<'a> Courier<'a> {
@@ -58,6 +61,7 @@ impl<'a> Courier<'a> {
             pause: None,
             stops_read: None,
             pending: Pending::default(),
+            stale: Vec::new(),
         }
     }
 
@@ -118,9 +122,14 @@ impl<'a> Courier<'a> {
                 .await?;
             let Some(last) = due.last() else { break };
             after = after.map(|_| last.view.key.clone());
+            let stale = broken("broken.due.newest")
+                .then(|| std::mem::replace(&mut self.stale, due.clone()));
             let sent = self.chunk(due, report, stop).await;
             // Whatever ended the chunk, what was acknowledged is stored.
             self.flush(true).await?;
+            if let Some(stale) = stale {
+                self.chunk(stale, report, stop).await?;
+            }
             if let Err(error) = sent {
                 return self.back_off(error);
             }
@@ -182,9 +191,11 @@ impl<'a> Courier<'a> {
                     .problem(report, &Error::new(ErrorKind::Refused, what), None);
             }
             let next = page.next.clone();
+            reach("stops.before");
             report.suppressions += store
                 .suppress(self.sink.id(), &self.ids, page.stops, page.next)
                 .await?;
+            reach("stops.after_commit");
             // A list that repeats its cursor has no more to say.
             if !page.more || next == since {
                 break;
@@ -321,13 +332,14 @@ impl<'a> Courier<'a> {
                 generation: job.card.generation,
             });
         }
-        if leaving.is_empty() {
+        if leaving.is_empty() || broken("broken.departure") {
             return Ok(());
         }
         let leaving = leaving
             .into_iter()
             .filter_map(|(work, tried)| works.get(work).map(|work| (work.household.clone(), tried)))
             .collect();
+        reach("departure.before");
         self.pipeline
             .store
             .commit_departure(Departure {
@@ -336,7 +348,9 @@ impl<'a> Courier<'a> {
                 sink: self.sink.id().clone(),
                 leaving,
             })
-            .await
+            .await?;
+        reach("departure.after_commit");
+        Ok(())
     }
 
     /// Asks the policy.
@@ -407,6 +421,7 @@ impl<'a> Courier<'a> {
         }
         // Households are only ever pushed at the end of a chunk, after all their acknowledgements.
         debug_assert!(whole || pending.reconciled.is_empty());
+        reach("acks.before");
         self.pipeline
             .store
             .commit_acks(AckCommit {
@@ -419,6 +434,8 @@ impl<'a> Courier<'a> {
                 cleared: pending.cleared,
                 reconciled: pending.reconciled,
             })
-            .await
+            .await?;
+        reach("acks.after_commit");
+        Ok(())
     }
 }

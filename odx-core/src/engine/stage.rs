@@ -13,6 +13,7 @@ use crate::crm::Entity;
 use crate::engine::follow::Stop;
 use crate::engine::{Event, RunReport};
 use crate::error::{Disposition, Error, ErrorKind, Result};
+use crate::failpoint::{broken, reach};
 use crate::id::ExternalId;
 use crate::sink::Outcome;
 use crate::store::{Acknowledged, Hold, Parked};
@@ -64,7 +65,9 @@ impl Courier<'_> {
                     .into_iter()
                     .map(|job| (job.card, job.delivery))
                     .unzip();
+                reach("send.before");
                 let answer = sink.apply(&deliveries).await;
+                reach("send.answered");
                 let batch = cards
                     .into_iter()
                     .zip(deliveries)
@@ -93,8 +96,10 @@ impl Courier<'_> {
             };
             let Some((batch, answer)) = next else { break };
             let fates = self.judge(batch.len(), answer, &mut halted);
+            // One throw for all of a batch: thrown for each, they would come back as a batch each.
+            let share = fastrand::f64();
             for (job, fate) in batch.into_iter().zip(fates) {
-                self.settle(job, fate, works, held, report);
+                self.settle(job, fate, share, works, held, report);
             }
             if halted.is_some() || self.paused().is_some() {
                 full.store(true, Ordering::Relaxed);
@@ -188,6 +193,7 @@ impl Courier<'_> {
         &mut self,
         job: Job,
         fate: Fate,
+        share: f64,
         works: &mut [Work],
         held: &mut HashMap<ExternalId, String>,
         report: &mut RunReport,
@@ -201,11 +207,18 @@ impl Courier<'_> {
                         "its contact was not sent".to_owned(),
                     );
                 }
-                open(works, job.card.work);
+                if !broken("broken.work.open") {
+                    open(works, job.card.work);
+                }
                 return;
             }
         };
+        if broken("broken.retry.alone") && matches!(outcome, Outcome::Retry { .. }) {
+            self.pending.acknowledged.clear();
+            open_all(works);
+        }
         let attempts = job.card.attempts + 1;
+        let backoff = self.pipeline.backoff();
         let (wait, reason) = match outcome {
             Outcome::Applied { remote_id } => {
                 report.sent += 1;
@@ -219,12 +232,12 @@ impl Courier<'_> {
                     .push((job.delivery.op.external_id().clone(), row));
                 return;
             }
-            Outcome::Retry { after, reason } => (
-                Some(self.pipeline.backoff().honour(after, attempts)),
-                reason,
-            ),
+            Outcome::Retry { after, reason } => {
+                let wait = after.unwrap_or_else(|| backoff.share(attempts, share));
+                (Some(wait.min(backoff.cap)), reason)
+            }
             Outcome::Rejected { reason } if attempts < TRIES => {
-                (Some(self.pipeline.backoff().wait(attempts)), reason)
+                (Some(backoff.share(attempts, share)), reason)
             }
             Outcome::Rejected { reason } => (None, reason),
         };
@@ -241,6 +254,10 @@ impl Courier<'_> {
         let Some(work) = works.get(job.card.work) else {
             return;
         };
+        if broken("broken.parked.drop") && wait.is_none() {
+            self.pending.cleared.push(external_id);
+            return;
+        }
         self.pending.parked.push(Parked {
             external_id,
             household: work.household.clone(),

@@ -20,7 +20,7 @@ use odx_core::sink::Suppression;
 
 pub use door::Server;
 pub use fault::Fault;
-pub use store::{Counts, Held};
+pub use store::{Counts, Held, Write};
 
 use store::State;
 
@@ -91,6 +91,21 @@ impl Crm {
     /// What it counted so far.
     pub fn counts(&self) -> Counts {
         self.state().counts
+    }
+
+    /// Keeps every write from now on, as it came: memory grows with each.
+    pub fn keep_writes(&self) {
+        self.state().writes.get_or_insert_default();
+    }
+
+    /// The writes that were kept, in the order in which they were looked at.
+    pub fn writes(&self) -> Vec<Write> {
+        self.state().writes.clone().unwrap_or_default()
+    }
+
+    /// Puts it back to where it was after these writes; it keeps none any more.
+    pub fn replay(&self, writes: &[Write]) {
+        self.state().replay(writes);
     }
 
     /// Requests that came in so far, whatever became of them.
@@ -165,17 +180,6 @@ impl Crm {
     /// remembered of their idempotency keys stays.
     pub fn delete(&self, external_id: &str) {
         self.state().delete(external_id);
-    }
-
-    /// Keeps a list of the idempotency keys that come in from now on.
-    pub fn list_keys(&self) {
-        self.state().key_list.get_or_insert_default();
-    }
-
-    /// The keys that came in since [`list_keys`](Self::list_keys), in order, with
-    /// the names of their records.
-    pub fn keys(&self) -> Vec<(String, String)> {
-        self.state().key_list.clone().unwrap_or_default()
     }
 
     /// No token is taken any more.

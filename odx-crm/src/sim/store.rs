@@ -5,9 +5,12 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use odx_core::crm::{Contact, Entity, Task};
+use chrono::{DateTime, Utc};
+use odx_core::clock::{Clock as _, SystemClock};
+use odx_core::crm::{Body, Contact, Entity, Task};
 use odx_core::model::Channel;
 use odx_core::sink::{Suppression, Target};
+use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -35,6 +38,32 @@ impl<T> fmt::Debug for Held<T> {
             .field("remote_id", &self.remote_id)
             .field("account", &self.account)
             .field("writes", &self.hashes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One write, whatever became of it.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Write {
+    /// Which account it came to: the place of its token.
+    pub account: usize,
+    /// What was to be.
+    pub body: Body,
+    /// It changed what the CRM holds.
+    pub changed: bool,
+    /// When it was looked at.
+    pub at: DateTime<Utc>,
+    /// Under which idempotency key.
+    pub key: String,
+    raw: Value,
+}
+
+impl fmt::Debug for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Write")
+            .field("account", &self.account)
+            .field("changed", &self.changed)
             .finish_non_exhaustive()
     }
 }
@@ -101,10 +130,9 @@ pub(super) struct State {
     pub(super) stops_page: NonZeroUsize,
     pub(super) refused: HashMap<String, u16>,
     pub(super) postponed: HashMap<String, u16>,
-    /// None: nobody wants to know.
-    pub(super) key_list: Option<Vec<(String, String)>>,
     pub(super) faults: Faults,
     pub(super) counts: Counts,
+    pub(super) writes: Option<Vec<Write>>,
 }
 
 impl State {
@@ -122,9 +150,9 @@ impl State {
             stops_page: NonZeroUsize::MIN.saturating_add(99),
             refused: HashMap::new(),
             postponed: HashMap::new(),
-            key_list: None,
             faults: Faults::default(),
             counts: Counts::default(),
+            writes: None,
         }
     }
 
@@ -175,10 +203,51 @@ impl State {
         key: &str,
         body: Value,
     ) -> Answer {
-        let id = text(&body, "external_id").unwrap_or_default();
-        if let Some(keys) = &mut self.key_list {
-            keys.push((id.clone(), key.to_owned()));
+        let read = self.writes.is_some().then(|| {
+            let read = match entity {
+                Entity::Contact => Contact::deserialize(&body).map(Body::Contact),
+                Entity::Task => Task::deserialize(&body).map(Body::Task),
+            };
+            (read, body.clone())
+        });
+        let before = self.counts.creates + self.counts.updates;
+        let answer = self.judge(account, entity, named, key, body);
+        let changed = self.counts.creates + self.counts.updates > before;
+        if let (Some(writes), Some((Ok(body), raw))) = (&mut self.writes, read) {
+            writes.push(Write {
+                account,
+                body,
+                changed,
+                at: SystemClock.now(),
+                key: key.to_owned(),
+                raw,
+            });
         }
+        answer
+    }
+
+    /// Holds what these writes leave, and nothing else.
+    pub(super) fn replay(&mut self, writes: &[Write]) {
+        self.contacts.clear();
+        self.tasks.clear();
+        self.keys.clear();
+        self.counts = Counts::default();
+        self.writes = None;
+        for write in writes {
+            let entity = write.body.entity();
+            self.put(write.account, entity, None, &write.key, write.raw.clone());
+        }
+    }
+
+    fn judge(
+        &mut self,
+        account: usize,
+        entity: Entity,
+        named: Option<&str>,
+        key: &str,
+        body: Value,
+    ) -> Answer {
+        let id = text(&body, "external_id").unwrap_or_default();
         if let Some(status) = self.postponed.remove(&id) {
             return self.refuse(status, "busy");
         }

@@ -2,8 +2,9 @@
 
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
-use super::{current, day, failed, int, refuse, sink_row, time, uint};
+use super::{current, damaged, day, failed, int, sink_row, time, uint};
 use crate::error::Result;
+use crate::failpoint::reach;
 use crate::hash::LedgerHash;
 use crate::id::{ExternalId, HouseholdKey, SinkId};
 use crate::store::{AckCommit, Acknowledged, Departure, Hold, Parked, Standing, Tried};
@@ -12,7 +13,7 @@ fn hash(bytes: Vec<u8>) -> Result<LedgerHash> {
     bytes
         .try_into()
         .map(LedgerHash::from_bytes)
-        .map_err(|_| refuse("the state file holds a damaged hash"))
+        .map_err(|_| damaged("a damaged hash"))
 }
 
 pub(super) fn standing(
@@ -180,6 +181,7 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &AckCommit) -> Result<()> {
         }
     }
     for parked in &commit.parked {
+        reach("parked.before");
         db.prepare_cached(
             "INSERT INTO parked (sink, external_id, household, hash, generation, attempts, hold, not_before, doubtful, reason) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO UPDATE SET household = excluded.household, \
@@ -200,10 +202,12 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &AckCommit) -> Result<()> {
             ])
         })
         .map_err(failed)?;
+        reach("parked.after");
     }
     for id in &commit.cleared {
         clear.execute(params![sink, id.as_str()]).map_err(failed)?;
     }
+    reach("acks.in_transaction");
     let mut reconcile = db
         .prepare_cached(
             "UPDATE route SET seen = max(seen, ?3), again = ?4, tried = NULL WHERE sink = ?1 AND household = ?2",
@@ -219,6 +223,7 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &AckCommit) -> Result<()> {
             ])
             .map_err(failed)?;
     }
+    reach("acks.before_commit");
     Ok(())
 }
 
@@ -241,7 +246,7 @@ fn encode_tried(tried: &[Tried]) -> Vec<u8> {
 }
 
 pub(super) fn decode_tried(mut bytes: &[u8]) -> Result<Vec<Tried>> {
-    let damaged = || refuse("the state file holds a damaged route");
+    let damaged = || damaged("a damaged route");
     let mut tried = Vec::new();
     while let Some((length, rest)) = bytes.split_first_chunk::<2>() {
         let (id, rest) = rest
@@ -268,6 +273,7 @@ pub(super) fn depart(db: &Transaction<'_>, departure: &Departure) -> Result<()> 
     for (household, tried) in &departure.leaving {
         mark.execute(params![sink, household.native(), encode_tried(tried)])
             .map_err(failed)?;
+        reach("departure.in_transaction");
     }
     Ok(())
 }

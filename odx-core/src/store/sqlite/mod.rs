@@ -22,6 +22,7 @@ use super::{
     SourceState, Standing, StateStore, pairing,
 };
 use crate::error::{Error, ErrorKind, Result};
+use crate::failpoint::{broken, reach};
 use crate::id::{ExternalId, ExternalIds, IdScheme, SinkId, SourceId};
 use crate::model::RecordKind;
 use crate::sink::{Account, Suppression};
@@ -58,8 +59,16 @@ impl std::fmt::Debug for SqliteStore {
 
 /// A failure of SQLite. Its messages name tables and columns, never values.
 pub(super) fn failed(cause: rusqlite::Error) -> Error {
-    use rusqlite::ErrorCode;
+    use rusqlite::{Error::*, ErrorCode};
+    let odd = matches!(
+        cause,
+        FromSqlConversionFailure(..)
+            | InvalidColumnType(..)
+            | IntegralValueOutOfRange(..)
+            | Utf8Error(..)
+    );
     let text = match cause.sqlite_error_code() {
+        None if odd => return damaged("a value of another kind").with_cause(cause),
         Some(ErrorCode::DiskFull) => {
             "the disk is full: nothing was stored; make room, odx goes on where it was"
         }
@@ -73,6 +82,10 @@ pub(super) fn failed(cause: rusqlite::Error) -> Error {
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             "the state file cannot be written here; give the account write access to its folder"
         }
+        Some(ErrorCode::SystemIoFailure) => {
+            "the disk did not take what odx writes: look at its room, its quota and its health; nothing was stored, \
+             odx goes on where it was"
+        }
         _ => "the state could not be read or written",
     };
     Error::new(ErrorKind::State, text).with_cause(cause)
@@ -80,6 +93,15 @@ pub(super) fn failed(cause: rusqlite::Error) -> Error {
 
 pub(super) fn refuse(why: &'static str) -> Error {
     Error::new(ErrorKind::State, why)
+}
+
+/// Something in the file that odx cannot have written.
+pub(super) fn damaged(what: &'static str) -> Error {
+    let text = format!(
+        "the state file holds {what}; move it aside and run again: \
+         odx reads the practice anew and creates no duplicates"
+    );
+    Error::new(ErrorKind::State, text)
 }
 
 pub(super) fn int(n: u64) -> i64 {
@@ -98,12 +120,11 @@ pub(super) fn date(day: i64) -> Result<NaiveDate> {
     i32::try_from(day)
         .ok()
         .and_then(NaiveDate::from_num_days_from_ce_opt)
-        .ok_or_else(|| refuse("the state file holds a day outside the calendar"))
+        .ok_or_else(|| damaged("a day outside the calendar"))
 }
 
 pub(super) fn time(at: i64) -> Result<DateTime<Utc>> {
-    DateTime::from_timestamp_millis(at)
-        .ok_or_else(|| refuse("the state file holds a time outside the calendar"))
+    DateTime::from_timestamp_millis(at).ok_or_else(|| damaged("a time outside the calendar"))
 }
 
 pub(super) const fn kind(code: i64) -> RecordKind {
@@ -137,9 +158,7 @@ impl SqliteStore {
                 |row| row.get(0),
             )
             .map_err(failed)?;
-        let key = key
-            .try_into()
-            .map_err(|_| refuse("the digest key in the state file is damaged"))?;
+        let key = key.try_into().map_err(|_| damaged("a damaged key"))?;
         let reader = connect(&path)?;
         reader
             .pragma_update(None, "query_only", true)
@@ -168,8 +187,10 @@ impl SqliteStore {
                 .transaction_with_behavior(TransactionBehavior::Immediate)
                 .map_err(failed)?;
             let done = work(&transaction, &inner.key)?;
-            transaction.commit().map_err(failed)?;
-            Ok(done)
+            match transaction.commit().map_err(failed) {
+                Err(error) if !broken("broken.state.commit") => Err(error),
+                _ => Ok(done),
+            }
         })
         .await
     }
@@ -237,7 +258,9 @@ fn connect(path: &Path) -> Result<Connection> {
     let sync: i64 = db
         .pragma_query_value(None, "synchronous", |row| row.get(0))
         .map_err(failed)?;
-    if mode != "wal" || sync != 2 {
+    if broken("broken.state.synchronous") {
+        set("synchronous", "normal")?;
+    } else if mode != "wal" || sync != 2 {
         return Err(refuse(
             "the state file cannot be made safe against power loss here: put it on a local disk",
         ));
@@ -263,6 +286,9 @@ fn current(db: &Transaction<'_>, source: &SourceId, epoch: Epoch) -> Result<i64>
 }
 
 fn sink_row(db: &Transaction<'_>, sink: &SinkId) -> Result<i64> {
+    if broken("broken.office.sink") {
+        return Ok(1);
+    }
     db.prepare_cached("SELECT id FROM sink WHERE name = ?1")
         .and_then(|mut q| q.query_row([sink.as_str()], |row| row.get(0)))
         .map_err(failed)
@@ -277,8 +303,7 @@ fn scheme_text(scheme: IdScheme) -> &'static str {
 
 fn source_from(text: &str) -> Result<SourceId> {
     let (system, database) = text.split_once(':').unwrap_or((text, ""));
-    SourceId::new(system, database)
-        .map_err(|_| refuse("the state file holds a source without a name"))
+    SourceId::new(system, database).map_err(|_| damaged("a source without a name"))
 }
 
 fn open_run(db: &Transaction<'_>, opening: &Opening) -> Result<SourceState> {
@@ -354,6 +379,7 @@ fn open_run(db: &Transaction<'_>, opening: &Opening) -> Result<SourceState> {
             .map_err(failed)?;
         }
     }
+    reach("open_run.in_transaction");
     Ok(SourceState {
         epoch: Epoch(uint(epoch)),
         imported,
@@ -446,6 +472,7 @@ impl StateStore for SqliteStore {
             let id = current(db, &source, epoch)?;
             db.execute("UPDATE source SET cursor = NULL WHERE id = ?1", [id])
                 .map_err(failed)?;
+            reach("restart.in_transaction");
             Ok(())
         })
         .await
@@ -530,6 +557,7 @@ impl StateStore for SqliteStore {
                 params![source, now.timestamp_millis(), report],
             )
             .map_err(failed)?;
+            reach("run.in_transaction");
             db.execute(
                 "DELETE FROM run WHERE source = (SELECT id FROM source WHERE name = ?1) AND id <= (SELECT id FROM run \
                  WHERE source = (SELECT id FROM source WHERE name = ?1) ORDER BY id DESC LIMIT 1 OFFSET ?2)",

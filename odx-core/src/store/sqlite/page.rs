@@ -7,6 +7,7 @@ use rusqlite::{CachedStatement, OptionalExtension as _, Transaction, params};
 use super::seen::{Shown, Sightings};
 use super::{current, day, failed, int, uint};
 use crate::error::{Error, ErrorKind, Result};
+use crate::failpoint::{broken, reach};
 use crate::hash::LedgerHash;
 use crate::model::{BadRecord, Record, RecordKey, RecordKind};
 use crate::source::{Change, Position};
@@ -25,6 +26,15 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &PageCommit) -> Result<PageOu
             ErrorKind::Superseded,
             "another run has moved this source's cursor",
         ));
+    }
+    if broken("broken.page.cursor") {
+        // The cursor by itself, and the page in the transaction after it.
+        db.execute(
+            "UPDATE source SET cursor = ?2 WHERE id = ?1",
+            params![source, commit.page.position.cursor().as_str()],
+        )
+        .and_then(|_| db.execute_batch("COMMIT; BEGIN IMMEDIATE"))
+        .map_err(failed)?;
     }
     let mut work = Work {
         db,
@@ -51,6 +61,7 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &PageCommit) -> Result<PageOu
     }
     work.settle()?;
     work.raise()?;
+    reach("page.in_transaction");
     let caught_up = matches!(commit.page.position, Position::CaughtUp(_));
     db.prepare_cached("UPDATE source SET cursor = ?2, imported = imported OR ?3 WHERE id = ?1")
         .and_then(|mut q| {
@@ -61,6 +72,7 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &PageCommit) -> Result<PageOu
             ])
         })
         .map_err(failed)?;
+    reach("page.before_commit");
     Ok(work.outcome)
 }
 
@@ -174,7 +186,7 @@ impl Work<'_> {
         let kind = record.kind();
         let today = day(self.commit.today);
         let id = match self.known(kind, record.native(), Some(&hash))? {
-            Some(known) if known.same && !known.gone => {
+            Some(known) if known.same && !known.gone && !broken("broken.page.unchanged") => {
                 if known.missed {
                     self.db
                         .prepare_cached("UPDATE record SET missed = 0 WHERE id = ?1")

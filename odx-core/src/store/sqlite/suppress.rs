@@ -6,6 +6,7 @@ use rusqlite::{Transaction, params};
 
 use super::{date, failed, sink_row};
 use crate::error::Result;
+use crate::failpoint::reach;
 use crate::id::{ExternalIds, SinkId};
 use crate::model::{Blocked, Channel, RecordKind};
 use crate::sink::Suppression;
@@ -34,6 +35,7 @@ pub(super) fn commit(
         params![sink, next.map(Cursor::as_str)],
     )
     .map_err(failed)?;
+    reach("stops.in_transaction");
     let mut fresh = BTreeSet::new();
     for stop in stops {
         for (channel, digest) in key.rows(stop)? {
