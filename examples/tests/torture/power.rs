@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use crate::change::edit;
 use crate::compare::{Finding, Kind, caught, found, nothing, wrong};
-use crate::trace::{Call, What, recorded};
+use crate::trace::{Call, What, possible, recorded};
 use crate::world::{Plan, World, from_env};
 
 /// The file and its log.
@@ -253,12 +253,18 @@ async fn power_cuts(images: usize, rules: &str) -> Vec<Finding> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d13_a_power_cut_at_any_moment_takes_nothing_that_was_acted_on() {
+    if !possible("d13") {
+        return;
+    }
     nothing(&power_cuts(from_env("ODX_IMAGES", 60), "").await);
 }
 
 #[cfg(feature = "failpoints")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d13_is_noticed_when_a_commit_does_not_wait_for_the_disk() {
+    if !possible("d13") {
+        return;
+    }
     let rule = "broken.state.synchronous";
     let findings = power_cuts(100, &format!("{rule}=return")).await;
     caught(rule, Kind::Lost, &findings);
