@@ -125,3 +125,48 @@ impl Error {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What each kind asks for. A new kind does not compile here until somebody
+    /// has thought about who must act.
+    const fn expected(kind: ErrorKind, after: Option<Duration>) -> Disposition {
+        match kind {
+            ErrorKind::Unavailable
+            | ErrorKind::RateLimited
+            | ErrorKind::Protocol
+            | ErrorKind::CursorExpired => Disposition::Retry { after },
+            ErrorKind::Refused => Disposition::Reject,
+            ErrorKind::Credentials
+            | ErrorKind::Permission
+            | ErrorKind::Config
+            | ErrorKind::State
+            | ErrorKind::Superseded
+            | ErrorKind::Bug => Disposition::Halt,
+        }
+    }
+
+    #[test]
+    fn every_kind_says_who_must_act_and_only_a_retry_carries_a_wait() {
+        for kind in [
+            ErrorKind::Unavailable,
+            ErrorKind::RateLimited,
+            ErrorKind::Protocol,
+            ErrorKind::CursorExpired,
+            ErrorKind::Refused,
+            ErrorKind::Credentials,
+            ErrorKind::Permission,
+            ErrorKind::Config,
+            ErrorKind::State,
+            ErrorKind::Superseded,
+            ErrorKind::Bug,
+        ] {
+            for after in [None, Some(Duration::from_secs(7))] {
+                let error = Error::new(kind, "something").with_after(after);
+                assert_eq!(error.disposition(), expected(kind, after), "{kind:?}");
+            }
+        }
+    }
+}

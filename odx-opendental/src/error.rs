@@ -83,3 +83,6 @@ impl From<Cause> for Error {
             .with_cause(cause)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,6 +35,11 @@ struct Meeting {
 }
 
 async fn meet(builder: PracticeBuilder) -> Meeting {
+    meet_with(builder, Duration::from_secs(65 * 60)).await
+}
+
+/// With an overlap of the test's own.
+async fn meet_with(builder: PracticeBuilder, overlap: Duration) -> Meeting {
     let practice = builder.build().unwrap();
     let server = practice.serve().await.unwrap();
     let office = Office::new(
@@ -50,6 +55,7 @@ async fn meet(builder: PracticeBuilder) -> Meeting {
     let source = OpenDental::builder(SourceId::new(SYSTEM, "m").unwrap(), credentials)
         .with_base_urls(vec![server.base_url().parse().unwrap()])
         .with_interval(Duration::ZERO)
+        .with_overlap(overlap)
         .with_clock(Arc::new(clock.clone()))
         .build()
         .unwrap();
@@ -300,36 +306,6 @@ async fn d8_pages_that_move_under_the_reader_lose_nobody() {
 }
 
 #[tokio::test]
-async fn d10_a_clock_that_falls_back_an_hour_hides_no_change() {
-    let m = meet(small()).await;
-    let before = "2026-11-01T01:50:00".parse().unwrap();
-    m.practice.set_clock(before);
-    m.run().await;
-    let keys: Vec<_> = m
-        .practice
-        .patients()
-        .iter()
-        .filter(|row| row.pat_status == "Patient")
-        .map(|row| row.pat_num)
-        .take(3)
-        .collect();
-    m.practice
-        .update_patient(keys[0], |row| row.l_name = "Before".to_owned());
-    m.run().await;
-    // The second 01:xx: stamps are smaller than the last one read.
-    m.practice.set_clock(before - TimeDelta::minutes(48));
-    m.practice
-        .update_patient(keys[1], |row| row.l_name = "During".to_owned());
-    m.run().await;
-    assert_eq!(m.wrong(), Vec::<String>::new());
-    m.practice.advance(Duration::from_secs(60));
-    m.practice
-        .update_patient(keys[2], |row| row.l_name = "After".to_owned());
-    m.run().await;
-    assert_eq!(m.wrong(), Vec::<String>::new());
-}
-
-#[tokio::test]
 async fn d9_many_changes_in_one_second_are_all_read() {
     let m = meet(small()).await;
     m.run().await;
@@ -342,6 +318,137 @@ async fn d9_many_changes_in_one_second_are_all_read() {
         m.run().await;
         assert_eq!(m.wrong(), Vec::<String>::new());
     }
+}
+
+fn few() -> PracticeBuilder {
+    Practice::builder(11).with_patients(60).with_page_cap(50)
+}
+
+/// Forty seconds with 25 changes in each, of which three in ten can be seen only
+/// 2.5 s after their stamp; the practice answers strictly after a stamp. Returns
+/// what is wrong after two more passes, without a listing of everything.
+async fn ties_and_late_rows(overlap: Duration) -> Vec<String> {
+    let m = meet_with(few().with_strict_since(true), overlap).await;
+    m.run().await;
+    m.run().await;
+    let keys: Vec<_> = m
+        .practice
+        .patients()
+        .iter()
+        .map(|row| row.pat_num)
+        .collect();
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut late = Vec::new();
+    for second in 0..40_i64 {
+        let now = m.practice.now();
+        for n in 0..25 {
+            let key = *random.choice(&keys).unwrap();
+            let name = format!("Name{second}x{n}");
+            if random.u8(0..10) < 3 {
+                late.push((now + TimeDelta::seconds(3), now, key, name));
+            } else {
+                late.retain(|(.., other, _)| *other != key);
+                m.practice.update_patient(key, |row| row.l_name = name);
+            }
+        }
+        // What was written before and is committed only now.
+        let seen: Vec<_> = late.extract_if(.., |(at, ..)| *at <= now).collect();
+        for (_, stamp, key, name) in seen {
+            m.practice.set_clock(stamp);
+            m.practice.update_patient(key, |row| row.l_name = name);
+            m.practice.set_clock(now);
+        }
+        if second % 2 == 0 {
+            m.run().await;
+        }
+        m.practice.set_clock(now + TimeDelta::seconds(1));
+    }
+    m.run().await;
+    m.run().await;
+    m.wrong()
+}
+
+#[tokio::test]
+async fn d9_ties_and_rows_that_are_seen_late_are_all_read() {
+    let wrong = ties_and_late_rows(Duration::from_secs(65 * 60)).await;
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn d9_a_reader_without_overlap_is_found_out() {
+    let wrong = ties_and_late_rows(Duration::ZERO).await;
+    assert!(wrong.iter().any(|line| line.contains("stale")), "{wrong:?}");
+}
+
+/// The office's clock jumps in the middle of a run of changes, once busy and once
+/// after a time in which nothing changed. Returns what is wrong in the end.
+async fn clock_jumps(overlap: Duration, jump: TimeDelta, busy: bool) -> Vec<String> {
+    let m = meet_with(few(), overlap).await;
+    // Later than any stamp that is there: a row from the future would show the clock in every answer.
+    m.practice.set_clock("2027-11-07T01:20:00".parse().unwrap());
+    m.run().await;
+    m.run().await;
+    let keys: Vec<_> = m
+        .practice
+        .patients()
+        .iter()
+        .filter(|row| row.pat_status == "Patient")
+        .map(|row| row.pat_num)
+        .collect();
+    for (minute, key) in keys.iter().enumerate().take(50) {
+        // Else a quiet time before the jump, and a few changes in the hour that comes twice.
+        if busy || minute < 5 || minute % 7 == 1 && minute > 30 {
+            m.practice
+                .update_patient(*key, |row| row.l_name = format!("Minute{minute}"));
+        }
+        if minute == 30 {
+            m.practice.set_clock(m.practice.now() + jump);
+        }
+        m.run().await;
+        m.practice.advance(Duration::from_secs(60));
+    }
+    m.wrong()
+}
+
+#[tokio::test]
+async fn d10_an_office_clock_that_jumps_hides_no_change() {
+    for jump in [TimeDelta::hours(-1), TimeDelta::hours(1)] {
+        for busy in [true, false] {
+            let wrong = clock_jumps(Duration::from_secs(65 * 60), jump, busy).await;
+            assert_eq!(wrong, Vec::<String>::new(), "{jump}, busy {busy}");
+        }
+    }
+}
+
+/// While something changes every minute, answers carry the office's new clock and
+/// even a short overlap gets by. After a quiet time it loses the whole hour.
+#[tokio::test]
+async fn d10_an_overlap_of_seconds_is_found_out_when_the_clock_falls_back() {
+    let wrong = clock_jumps(Duration::from_secs(5), TimeDelta::hours(-1), false).await;
+    assert!(wrong.iter().any(|line| line.contains("stale")), "{wrong:?}");
+}
+
+/// This machine's own clock is wrong, one way and the other: only what the
+/// office says of its time moves the feed.
+#[tokio::test]
+async fn d10_our_own_clock_may_jump() {
+    let m = meet(small()).await;
+    m.run().await;
+    m.run().await;
+    let key = m.practice.patients()[0].pat_num;
+    let right = m.office.instant(m.practice.now());
+    for (n, jump) in [-26, -1, 1, 26, -24 * 400, 0].into_iter().enumerate() {
+        m.practice.advance(Duration::from_secs(60));
+        m.practice
+            .update_patient(key, |row| row.l_name = format!("Jump{n}"));
+        m.clock.set(right + TimeDelta::hours(jump));
+        assert!(m.pipeline.run_once(Mode::Live).await.unwrap().complete);
+        let id = odx_core::ExternalId::from_kept(format!("od:m:{key}"));
+        let name = m.sink.contacts()[&id].last_name.expose().clone();
+        assert_eq!(name, format!("Jump{n}"), "after {jump} hours");
+    }
+    m.run().await;
+    assert_eq!(m.wrong(), Vec::<String>::new());
 }
 
 #[tokio::test]

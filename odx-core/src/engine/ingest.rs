@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::engine::follow::Stop;
 use crate::engine::{Event, Pipeline, RunReport};
 use crate::error::{Error, ErrorKind, Result};
-use crate::failpoint::reach;
+use crate::failpoint::{broken, reach};
 use crate::source::{Cursor, Extent, Page, Position, PullRequest};
 use crate::store::{Epoch, PageCommit};
 
@@ -15,8 +15,6 @@ const MOST_PAGES: u32 = 1_000_000;
 /// Pages that come faster than this are stored together: a commit costs more
 /// than they do. A page that was waited for is stored at once.
 const QUICK: Duration = Duration::from_millis(25);
-/// Rows that are stored together at the most.
-const TOGETHER: usize = 1000;
 
 /// Reads one source.
 #[derive(Debug)]
@@ -78,7 +76,7 @@ impl<'a> Reader<'a> {
             let caught_up = matches!(page.position, Position::CaughtUp(_));
             let ends = caught_up || !page.swept.is_empty() || began.elapsed() >= QUICK;
             let rows = self.hold(page);
-            if ends || rows >= TOGETHER || stop.is_set() {
+            if ends || rows >= self.pipeline.schedule.rows_together || stop.is_set() {
                 self.store(report).await?;
             }
             if caught_up || stop.is_set() {
@@ -107,9 +105,12 @@ impl<'a> Reader<'a> {
 
     /// Stores what is held, and the cursor with it.
     async fn store(&mut self, report: &mut RunReport) -> Result<()> {
-        let Some((from, page)) = self.held.take() else {
+        let Some((from, mut page)) = self.held.take() else {
             return Ok(());
         };
+        if broken("broken.page") {
+            page.changes.clear();
+        }
         let Pipeline {
             source,
             store,

@@ -44,6 +44,10 @@ pub struct Schedule {
     pub sweep: Duration,
     /// No back-off is longer.
     pub retry_max: Duration,
+    /// Rows that are stored in one commit at the most, while pages come
+    /// quickly: a commit costs more than the rows of a page. A page that was
+    /// waited for is stored at once, and a page is never divided.
+    pub rows_together: usize,
 }
 
 impl Default for Schedule {
@@ -52,6 +56,7 @@ impl Default for Schedule {
             poll: Duration::from_secs(15 * 60),
             sweep: Duration::from_secs(24 * 3600),
             retry_max: Duration::from_secs(5 * 60),
+            rows_together: 1000,
         }
     }
 }
@@ -75,6 +80,13 @@ impl Schedule {
     #[must_use]
     pub const fn with_retry_max(mut self, retry_max: Duration) -> Self {
         self.retry_max = retry_max;
+        self
+    }
+
+    /// Sets how many rows may be stored together. 1: each page by itself.
+    #[must_use]
+    pub const fn with_rows_together(mut self, rows: usize) -> Self {
+        self.rows_together = rows;
         self
     }
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Days, TimeDelta, Utc};
 
 use super::difference::{Verdict, difference};
 use super::work::{Card, Job, Pending, Plan, Work, open};
-use crate::crm::{Delivery, Entity};
+use crate::crm::{Delivery, Entity, Intent};
 use crate::engine::breaker::Breaker;
 use crate::engine::follow::Stop;
 use crate::engine::{Action, Event, Mode, Pipeline, RunReport};
@@ -17,12 +17,15 @@ use crate::hash::ContentHash;
 use crate::id::{ExternalId, ExternalIds, HouseholdKey};
 use crate::policy::PolicyContext;
 use crate::sink::CrmSink;
-use crate::store::{AckCommit, Departure, Due, DueQuery, Epoch, Tried};
+use crate::store::{AckCommit, Departure, Due, DueQuery, Epoch, Parked, Tried};
 
 /// Households looked at together: bounds memory, not order.
 const CHUNK: usize = 512;
 /// Stops are read again after this long at the latest before anything is sent.
 const STOPS_AGE: TimeDelta = TimeDelta::seconds(60);
+
+/// Why something waits whose contact the sink neither has nor is to get.
+const NOT_THERE: &str = "it is not in the crm";
 
 /// Delivers to one sink.
 #[derive(Debug)]
@@ -159,7 +162,7 @@ impl<'a> Courier<'a> {
 
     async fn read_stops(&mut self, report: &mut RunReport) -> Result<()> {
         let now = self.now();
-        if self.stops_read.is_some_and(|at| now - at < STOPS_AGE) {
+        if self.stops_read.is_some_and(|at| now - at < STOPS_AGE) || broken("broken.stops") {
             return Ok(());
         }
         let store = &self.pipeline.store;
@@ -179,7 +182,10 @@ impl<'a> Courier<'a> {
                     return Err(error);
                 }
             };
-            self.breaker.success();
+            // A list that can be read says nothing about writes that were failing.
+            if !self.breaker.is_probing() {
+                self.breaker.success();
+            }
             if page.unreadable > 0 {
                 tracing::warn!(sink = %self.sink.id(), count = page.unreadable, "opt-outs that cannot be read");
                 let what = format!(
@@ -230,10 +236,26 @@ impl<'a> Courier<'a> {
                     if standing.parked.is_some() {
                         self.pending.cleared.push(id.clone());
                     }
+                    if plan.op.entity() == Entity::Contact && standing.acknowledged.is_none() {
+                        held.insert(id.clone(), NOT_THERE.to_owned());
+                    }
                 }
                 Verdict::Waits => {
-                    if let (Entity::Contact, Some(parked)) = (plan.op.entity(), standing.parked) {
-                        held.insert(id.clone(), parked.reason);
+                    let Some(parked) = standing.parked else {
+                        continue;
+                    };
+                    if plan.op.entity() == Entity::Contact {
+                        held.insert(id.clone(), parked.reason.clone());
+                    }
+                    // Its patient has moved: the household it came from gives it up.
+                    if let Some(work) = works.get(plan.work)
+                        && work.household != parked.household
+                    {
+                        let household = work.household.clone();
+                        self.pending.parked.push(Parked {
+                            household,
+                            ..parked
+                        });
                     }
                 }
                 Verdict::Send {
@@ -270,6 +292,15 @@ impl<'a> Courier<'a> {
                 }
             }
         }
+        // What hangs from a contact that was never there cannot be there either: a departure may name
+        // it, but it waited for its contact and was not sent.
+        let idle = tasks.extract_if(.., |job: &mut Job| {
+            let op = &job.delivery.op;
+            let why = op.depends_on().and_then(|id| held.get(id));
+            op.intent == Intent::Retire && why.is_some_and(|why| why == NOT_THERE)
+        });
+        let ids = idle.map(|job| job.delivery.op.external_id().clone());
+        self.pending.cleared.extend(ids);
         let planned = contacts.len() + tasks.len();
         if self.mode == Mode::DryRun {
             for job in contacts.iter().chain(&tasks) {
@@ -297,7 +328,7 @@ impl<'a> Courier<'a> {
             job.delivery
                 .op
                 .depends_on()
-                .is_none_or(|id| !held.contains_key(id))
+                .is_none_or(|id| !held.contains_key(id) || broken("broken.contact_first"))
         });
         for job in blocked {
             self.block(job, &works, &held);
@@ -312,7 +343,7 @@ impl<'a> Courier<'a> {
             }
         };
         for work in works {
-            if !work.open {
+            if !work.open || broken("broken.reconciled") {
                 self.pending
                     .reconciled
                     .push((work.household, work.generation, work.again));

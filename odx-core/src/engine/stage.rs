@@ -181,6 +181,7 @@ impl Courier<'_> {
                         })
                         .collect()
                 }
+                Disposition::Halt if broken("broken.halt") => retry(None, error.chain()),
                 Disposition::Halt => {
                     *halted = Some(error);
                     (0..ops).map(|_| Fate::NotTried).collect()

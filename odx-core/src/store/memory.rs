@@ -12,6 +12,7 @@ use super::{
     PageOutcome, Parked, SourceState, Standing, StateStore, Tried,
 };
 use crate::error::{Error, ErrorKind, Result};
+use crate::failpoint::broken;
 use crate::hash::LedgerHash;
 use crate::id::{ExternalId, ExternalIds, HouseholdKey, SinkId, SourceId};
 use crate::model::{Blocked, Channel, HouseholdView, Member, RecordKind};
@@ -122,7 +123,7 @@ impl Inner {
 
     fn current(&mut self, id: &SourceId, epoch: Epoch) -> Result<&mut Source> {
         let source = self.source(id)?;
-        if source.epoch == epoch.0 {
+        if source.epoch == epoch.0 || broken("broken.epoch") {
             Ok(source)
         } else {
             Err(superseded())
@@ -300,7 +301,9 @@ impl StateStore for MemoryStore {
             let candidates: Vec<_> = source
                 .records
                 .iter()
-                .filter(|((k, _), stored)| *k == kind && unseen(stored) && stored.missed)
+                .filter(|((k, _), stored)| {
+                    *k == kind && unseen(stored) && (stored.missed || broken("broken.twice"))
+                })
                 .map(|(key, _)| key.clone())
                 .collect();
             let going = u64::try_from(candidates.len()).unwrap_or(u64::MAX);
@@ -454,15 +457,16 @@ impl StateStore for MemoryStore {
         let mut inner = self.lock();
         inner.current(&commit.source, commit.epoch)?;
         let sink = inner.sink(&commit.sink)?;
+        // First: one household may give up what another sets aside in the same commit.
+        for id in commit.cleared {
+            sink.parked.remove(&id);
+        }
         for (id, row) in commit.acknowledged {
             sink.parked.remove(&id);
             sink.ledger.insert(id, row);
         }
         for parked in commit.parked {
             sink.parked.insert(parked.external_id.clone(), parked);
-        }
-        for id in commit.cleared {
-            sink.parked.remove(&id);
         }
         for (household, generation, again) in commit.reconciled {
             if let Some(route) = sink.routes.get_mut(household.native()) {

@@ -16,6 +16,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::failpoint::broken;
 use crate::hash::LedgerHash;
 use crate::id::{ExternalId, ExternalIds, HouseholdKey, SinkId, SourceId};
 use crate::model::{HouseholdView, RecordKind};
@@ -80,7 +81,7 @@ impl Brake {
         reason = "a share needs no more than 52 bits"
     )]
     pub(crate) fn allows(&self, going: u64, live: u64) -> bool {
-        going <= self.floor || going as f64 <= self.share * live as f64
+        broken("broken.brake") || going <= self.floor || going as f64 <= self.share * live as f64
     }
 }
 
@@ -261,7 +262,8 @@ pub struct AckCommit {
     pub acknowledged: Vec<(ExternalId, Acknowledged)>,
     /// What is set aside.
     pub parked: Vec<Parked>,
-    /// What need not be set aside any more.
+    /// What need not be set aside any more. Taken first: what is set aside in
+    /// the same commit stays.
     pub cleared: Vec<ExternalId>,
     /// Households whose every op is acknowledged or parked: generation seen,
     /// and the day to look again.

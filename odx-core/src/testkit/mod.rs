@@ -5,10 +5,12 @@
 
 mod canary;
 mod clock;
+mod log;
 mod mutants;
 mod people;
 mod sink;
 mod source;
+mod transcript;
 
 pub mod conformance;
 
@@ -18,3 +20,4 @@ pub use mutants::Mutants;
 pub use people::{patient, recall};
 pub use sink::{MemorySink, SinkFault};
 pub use source::{MemorySource, SourceFault};
+pub use transcript::Transcript;

@@ -16,6 +16,8 @@ use crate::source::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SourceFault {
+    /// This pull works.
+    None,
     /// No connection.
     Down,
     /// The other side answers that it has failed, as a status 500 does.
@@ -33,8 +35,9 @@ pub enum SourceFault {
 }
 
 impl SourceFault {
-    fn error(self) -> Error {
-        match self {
+    fn end(self) -> Result<()> {
+        Err(match self {
+            Self::None => return Ok(()),
             Self::Down => Error::new(ErrorKind::Unavailable, "no connection"),
             Self::ServerError => Error::new(ErrorKind::Unavailable, "the practice failed"),
             Self::SlowDown(after) => {
@@ -44,7 +47,7 @@ impl SourceFault {
             Self::Cut => Error::new(ErrorKind::Protocol, "the answer was cut"),
             Self::Nonsense => Error::new(ErrorKind::Protocol, "the answer is no list"),
             Self::Forgot => Error::new(ErrorKind::CursorExpired, "the cursor is gone"),
-        }
+        })
     }
 }
 
@@ -69,9 +72,7 @@ struct Inner {
 
 impl Inner {
     fn fail(&mut self) -> Result<()> {
-        self.faults
-            .pop_front()
-            .map_or(Ok(()), |fault| Err(fault.error()))
+        self.faults.pop_front().map_or(Ok(()), SourceFault::end)
     }
 }
 

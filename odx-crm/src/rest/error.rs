@@ -126,3 +126,6 @@ impl From<Cause> for Error {
         Self::new(cause.kind(), cause.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,19 +77,32 @@ impl Read {
     }
 }
 
-/// Reads one pass; `between` changes the list before every request, and says
-/// whether the process restarts and forgets what it knew of page lengths.
+/// Reads one pass as we do.
 fn pass(
     cursor: Option<&Cursor>,
     extent: Extent,
     model: &mut Model,
     longest: &mut usize,
+    between: impl FnMut(&mut Model) -> bool,
+) -> (Cursor, Read) {
+    spoiled_pass(cursor, extent, model, longest, Reader::Ours, between)
+}
+
+/// Reads one pass; `between` changes the list before every request, and says
+/// whether the process restarts and forgets what it knew of page lengths.
+fn spoiled_pass(
+    cursor: Option<&Cursor>,
+    extent: Extent,
+    model: &mut Model,
+    longest: &mut usize,
+    reader: Reader,
     mut between: impl FnMut(&mut Model) -> bool,
 ) -> (Cursor, Read) {
     let mut read = Read::default();
     let mut cursor = cursor.cloned();
     loop {
-        let (feed, _) = Feed::open(cursor.as_ref(), extent, OVERLAP).unwrap();
+        let (mut feed, _) = Feed::open(cursor.as_ref(), extent, OVERLAP).unwrap();
+        reader.spoil(&mut feed);
         let mut ask = |call: Call, model: &mut Model, longest: &mut usize| {
             model.now += 1;
             if between(model) {
@@ -514,46 +527,123 @@ fn story(most: usize) -> impl Strategy<Value = Story> {
     prop::collection::vec((some, prop::bool::weighted(0.1)), 0..=most)
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+/// How a reader behaves.
+#[derive(Debug, Clone, Copy)]
+enum Reader {
+    Ours,
+    /// One that never begins a page a row early, and so never notices.
+    WithoutOverlap,
+    /// One that notices and reads on.
+    WithoutRestart,
+}
 
-    /// D8: rows inserted or removed while paging cause no skipped row.
-    #[test]
-    fn d8_every_row_that_stays_is_read_and_the_newest_state_wins(
-        count in 0_u32..40,
-        cap in 2_usize..7,
-        first in story(60),
-        // No more than the restarts allowed: beyond, nothing is claimed.
-        second in story(5),
-        everything in any::<bool>(),
-    ) {
-        let mut model = Model::of(count, cap);
-        let mut longest = 0;
-        let mut stay: BTreeSet<u32> = model.rows.keys().copied().collect();
-        let mut run = |cursor: Option<&Cursor>, extent, model: &mut Model, list: &[(Vec<Edit>, bool)]| {
+impl Reader {
+    /// What such a reader would keep instead of our cursor.
+    fn spoil(self, feed: &mut Feed) {
+        let Some(pass) = feed.pass.as_mut() else {
+            return;
+        };
+        match self {
+            Self::Ours => {}
+            Self::WithoutOverlap => pass.list.plain = true,
+            Self::WithoutRestart => {
+                pass.list.restarts = MAX_RESTARTS;
+                pass.list.gave_up = false;
+            }
+        }
+    }
+}
+
+/// A list, two passes while staff change it, one while they rest.
+#[derive(Debug, Clone)]
+struct Drift {
+    count: u32,
+    cap: usize,
+    first: Story,
+    /// No more than the restarts allowed: beyond, nothing is claimed.
+    second: Story,
+    everything: bool,
+}
+
+fn drift() -> impl Strategy<Value = Drift> {
+    (0_u32..40, 2_usize..7, story(60), story(5), any::<bool>()).prop_map(
+        |(count, cap, first, second, everything)| Drift {
+            count,
+            cap,
+            first,
+            second,
+            everything,
+        },
+    )
+}
+
+/// The promise, as far as decision 0005 makes it: the first listing is exact and
+/// healed by the one after; from then on no row that stays is missed.
+fn keeps_d8(drift: &Drift, reader: Reader) -> Result<(), TestCaseError> {
+    let mut model = Model::of(drift.count, drift.cap);
+    let mut longest = 0;
+    let mut stay: BTreeSet<u32> = model.rows.keys().copied().collect();
+    let mut run =
+        |cursor: Option<&Cursor>, extent, model: &mut Model, list: &[(Vec<Edit>, bool)]| {
             let mut list = list.iter();
-            pass(cursor, extent, model, &mut longest, |model| {
-                let Some((changes, restart)) = list.next() else { return false };
+            let between = |model: &mut Model| {
+                let Some((changes, restart)) = list.next() else {
+                    return false;
+                };
                 changes.iter().for_each(|change| edit(model, change));
                 stay.retain(|key| model.rows.contains_key(key));
                 *restart
-            })
+            };
+            spoiled_pass(cursor, extent, model, &mut longest, reader, between)
         };
-        let (cursor, one) = run(None, Extent::Changes, &mut model, &first);
-        let extent = if everything { Extent::Everything } else { Extent::Changes };
-        let (cursor, two) = run(Some(&cursor), extent, &mut model, &second);
-        let (_, three) = run(Some(&cursor), Extent::Changes, &mut model, &[]);
-        for key in &stay {
-            prop_assert!(one.seen.contains_key(key) || two.seen.contains_key(key), "{key} was never read");
-            if two.swept.contains(&RecordKind::Patient) {
-                prop_assert!(two.seen.contains_key(key), "{key} would look gone");
-            }
+    let (cursor, one) = run(None, Extent::Changes, &mut model, &drift.first);
+    let extent = if drift.everything {
+        Extent::Everything
+    } else {
+        Extent::Changes
+    };
+    let (cursor, two) = run(Some(&cursor), extent, &mut model, &drift.second);
+    let (_, three) = run(Some(&cursor), Extent::Changes, &mut model, &[]);
+    for key in &stay {
+        prop_assert!(
+            one.seen.contains_key(key) || two.seen.contains_key(key),
+            "{key} was never read"
+        );
+        if two.swept.contains(&RecordKind::Patient) {
+            prop_assert!(two.seen.contains_key(key), "{key} would look gone");
         }
-        let mut known = one.seen;
-        known.extend(two.seen);
-        known.extend(three.seen);
-        for (key, stamp) in &model.rows {
-            prop_assert_eq!(known.get(key), Some(stamp), "{} is out of date", key);
-        }
+    }
+    let mut known = one.seen;
+    known.extend(two.seen);
+    known.extend(three.seen);
+    for (key, stamp) in &model.rows {
+        prop_assert_eq!(known.get(key), Some(stamp), "{} is out of date", key);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    /// D8: rows inserted or removed while paging cause no skipped row.
+    #[test]
+    fn d8_every_row_that_stays_is_read_and_the_newest_state_wins(drift in drift()) {
+        keeps_d8(&drift, Reader::Ours)?;
+    }
+}
+
+/// The property notices a reader that does without the row of overlap, and one
+/// that does not begin again.
+#[test]
+fn d8_a_reader_that_cannot_notice_is_found_out() {
+    for reader in [Reader::WithoutOverlap, Reader::WithoutRestart] {
+        let config = ProptestConfig {
+            cases: 10_000,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        };
+        let mut runner = proptest::test_runner::TestRunner::new(config);
+        let found = runner.run(&drift(), |drift| keeps_d8(&drift, reader));
+        assert!(found.is_err(), "{reader:?} reads everything");
     }
 }

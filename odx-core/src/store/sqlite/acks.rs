@@ -165,6 +165,10 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &AckCommit) -> Result<()> {
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM parked WHERE sink = ?1)")
         .and_then(|mut q| q.query_row([sink], |row| row.get(0)))
         .map_err(failed)?;
+    // First: one household may give up what another sets aside in the same commit.
+    for id in &commit.cleared {
+        clear.execute(params![sink, id.as_str()]).map_err(failed)?;
+    }
     for (id, row) in &commit.acknowledged {
         acknowledge
             .execute(params![
@@ -203,9 +207,6 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &AckCommit) -> Result<()> {
         })
         .map_err(failed)?;
         reach("parked.after");
-    }
-    for id in &commit.cleared {
-        clear.execute(params![sink, id.as_str()]).map_err(failed)?;
     }
     reach("acks.in_transaction");
     let mut reconcile = db

@@ -359,7 +359,7 @@ impl Work<'_> {
             while let Some(row) = rows.next().map_err(failed)? {
                 let id: i64 = row.get(0).map_err(failed)?;
                 if !shown.has(id) {
-                    if row.get(1).map_err(failed)? {
+                    if row.get(1).map_err(failed)? || broken("broken.twice") {
                         again.push((id, row.get::<_, String>(2).map_err(failed)?));
                     } else {
                         fresh.push(id);

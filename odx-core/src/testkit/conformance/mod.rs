@@ -12,7 +12,6 @@
     reason = "checks are assertions: a panic is the failure"
 )]
 
-mod log;
 pub mod sink;
 pub mod source;
 pub mod state;

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::model::{Email, Phone};
 use crate::phi::Phi;
 use crate::sink::{Suppression, Target};
-use crate::testkit::conformance::log::Log;
+use crate::testkit::log::Log;
 use crate::testkit::{Canaries, SinkFault};
 
 const GIVEN: &str = "Xiuhcoatl";

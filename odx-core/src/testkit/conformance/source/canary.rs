@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 use crate::id::PatientKey;
 use crate::model::RecordKind;
 use crate::source::{Cursor, Extent, PullRequest};
-use crate::testkit::conformance::log::Log;
 use crate::testkit::conformance::{Supported, not_checked};
+use crate::testkit::log::Log;
 use crate::testkit::{Canaries, SourceFault};
 
 /// No name, number, address or birthday of a patient, and nothing of a row that

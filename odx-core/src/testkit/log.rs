@@ -9,20 +9,20 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 /// What was traced so far. Clones share it.
-#[derive(Clone, Default)]
-pub(super) struct Log {
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Log {
     text: Arc<Mutex<String>>,
     spans: Arc<AtomicU64>,
 }
 
 impl Log {
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
         text.clone()
     }
 
     /// Writes something of one's own between what was traced.
-    pub(super) fn note(&self, what: &str, text: &str) {
+    pub(crate) fn note(&self, what: &str, text: &str) {
         self.write(|fields| fields.record(what, text));
     }
 
