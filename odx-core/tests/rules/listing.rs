@@ -49,7 +49,7 @@ async fn rule_6_a_failed_read_is_never_no_rows(kind: Kind, folder: &Path) {
             let listed = b.store.swept_at(b.source.id()).await.unwrap();
             b.clock.advance(Duration::from_secs(25 * 3600));
             // Some pages are read, then it fails until the run gives up.
-            b.fail_reading(page, vec![fault.clone(); 40]);
+            b.fail_reading(page, vec![fault; 40]);
             let report = b.run().await;
             assert!(!report.complete, "{fault:?} at page {page}");
             assert_eq!((report.gone, report.held, report.sent), (0, 0, 0));

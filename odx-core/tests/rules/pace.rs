@@ -212,7 +212,7 @@ async fn rule_11_a_dead_source_is_asked_less_and_less() {
     for fault in [SourceFault::BadKey, SourceFault::Down] {
         let mut b = Bench::new("main", store(Kind::Memory, Path::new("")), 1).with_real_waits();
         b.retry_max = Duration::from_secs(300);
-        b.source.fail(vec![fault.clone(); 10_000]);
+        b.source.fail(vec![fault; 10_000]);
         follow(&b, 6).await;
         let pulls = b.source.requests();
         // Each 300 s at the most for a person to act; with full jitter twice as often on average.

@@ -238,7 +238,7 @@ impl World {
         ];
         let count = self.random.usize(0..3);
         let faults: Vec<_> = (0..count)
-            .map(|_| self.random.choice(&faults).unwrap().clone())
+            .map(|_| *self.random.choice(&faults).unwrap())
             .collect();
         self.offices[office].source.fail(faults);
         let key = self.somebody(office);
