@@ -1,8 +1,10 @@
-//! What every parser here must keep to, whatever it is given (feature `fuzz`).
+//! What every parser here must keep to, whatever it is given (feature `fuzz`),
+//! and the way in for benches.
 
 #![allow(clippy::panic, reason = "a panic is what a fuzzer looks for")]
 
 use chrono::TimeDelta;
+use odx_core::model::RecordKind;
 use odx_core::source::{Change, Cursor, Extent};
 
 use crate::client::Call;
@@ -34,6 +36,18 @@ pub fn rows(data: &[u8]) {
         let _: Option<Change> = convert::deletion(row);
         let _: Option<chrono::NaiveDateTime> = convert::server_clock(row);
     }
+}
+
+/// The changes a whole answer comes to, as a pull makes them, once and without
+/// checks. Names that stand in other lists are not there to be looked up.
+pub fn changes(kind: RecordKind, data: &[u8]) -> Vec<Change> {
+    let read = match kind {
+        RecordKind::Patient => convert::patient,
+        RecordKind::Recall => convert::recall,
+        RecordKind::Appointment => convert::appointment,
+    };
+    let rows = wire::rows(data).unwrap_or_default();
+    convert::changes(&rows, &Reference::default(), read)
 }
 
 /// A date is none, a day after the year 1, or a fault: of a text that stands in
