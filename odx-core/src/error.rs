@@ -127,6 +127,10 @@ impl Error {
 }
 
 #[cfg(test)]
+#[cfg(all(feature = "sqlite", feature = "http"))]
+mod reached;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -185,7 +185,8 @@ impl Client {
     /// [`ErrorKind::Unavailable`] if there was no connection or no answer in
     /// time, [`ErrorKind::Protocol`] if the answer was cut or too large. In all
     /// of them the request may have taken effect. [`ErrorKind::Config`] if the
-    /// machine cannot check a server; nothing was sent then.
+    /// machine cannot check a server, or if no request can be made of what was
+    /// given; nothing was sent then.
     pub async fn send(&self, request: RequestBuilder) -> Result<Reply> {
         let request = request.build().map_err(broken)?;
         if self.rootless && request.url().scheme() == "https" {
@@ -236,7 +237,13 @@ impl Client {
 
 /// Says what broke without the URL: queries may hold names.
 fn broken(cause: reqwest::Error) -> Error {
-    let (kind, text) = if cause.is_timeout() {
+    let (kind, text) = if cause.is_builder() {
+        // Nothing was sent, and nothing ever will be: a key with a line break in it is no header.
+        (
+            ErrorKind::Config,
+            "a request cannot be made of these settings: look for line breaks and odd characters in keys and addresses",
+        )
+    } else if cause.is_timeout() {
         (ErrorKind::Unavailable, "no answer in time")
     } else if cause.is_connect() {
         (ErrorKind::Unavailable, "no connection")

@@ -9,6 +9,7 @@ pub mod crm;
 pub mod engine;
 pub mod error;
 pub mod failpoint;
+pub mod health;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod model;

@@ -12,6 +12,10 @@
 mod bench;
 mod world;
 
+use bench::Kind;
+use bench::silence::Break;
+use odx_core::testkit::SourceFault;
+
 /// Plays stories with a rule switched off until one goes wrong in one of the
 /// ways named.
 async fn noticed(rule: &str, how: &str, ways: &[&str]) {
@@ -79,6 +83,26 @@ async fn rule_11_off_a_sink_that_halted_is_called_again() {
 #[tokio::test]
 async fn rule_12_off_a_run_that_was_taken_over_settles_what_is_not() {
     noticed("broken.epoch", "return", &["D1"]).await;
+}
+
+/// The rule is switched off in the pure part: every recipe of D15 must see it.
+#[tokio::test(start_paused = true)]
+async fn d15_off_a_practice_that_falls_silent_is_not_told() {
+    let scenario = fail::FailScenario::setup();
+    fail::cfg("broken.health", "return").unwrap();
+    let told = bench::silence::falls_silent(Break::Fails(SourceFault::Down)).await;
+    let again = bench::silence::comes_back_while_followed().await;
+    let folder = tempfile::tempdir().unwrap();
+    let later = bench::silence::is_known_after_a_restart(Kind::Sqlite, folder.path()).await;
+    scenario.teardown();
+    for (end, how) in [
+        (told, "D15 it is not told once"),
+        (again, "D15 two silences are not two alarms"),
+        (later, "D15 the age was forgotten"),
+    ] {
+        let wrong = end.expect_err("nobody noticed");
+        assert!(wrong.starts_with(how), "{wrong}");
+    }
 }
 
 #[tokio::test]

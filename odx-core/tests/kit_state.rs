@@ -176,6 +176,9 @@ plants! {
     ParkedLost => reopening_remembers_what_was_sent;
     TriedLost => reopening_remembers_what_was_sent;
     LedgerLost => reopening_remembers_what_was_sent;
+    LastSeenLost => reopening_remembers_when_the_source_was_last_heard_of;
+    AnyPageIsASuccess => reopening_remembers_when_the_source_was_last_heard_of;
+    RepeatsAreNews => reopening_remembers_when_the_source_was_last_heard_of;
     StopsLost => reopening_remembers_stops;
     NewerAccepted => a_newer_schema_is_refused_with_a_remedy;
     NewerUnexplained => a_newer_schema_is_refused_with_a_remedy;

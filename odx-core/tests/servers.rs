@@ -245,26 +245,37 @@ async fn s6_four_of_four_bad_servers_are_refused_before_a_word_is_said() {
     }
 }
 
-#[tokio::test]
-async fn s8_no_redirect_is_followed() {
+/// A server that counts who comes.
+async fn counting() -> (SocketAddr, Arc<AtomicUsize>) {
     let arrived = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&arrived);
-    let elsewhere = serve(move |_stream| {
+    let server = serve(move |_stream| {
         count.fetch_add(1, Ordering::SeqCst);
         async {}
     })
     .await;
+    (server, arrived)
+}
+
+/// A server that sends everybody elsewhere.
+async fn redirecting(status: u16, elsewhere: SocketAddr) -> SocketAddr {
+    serve(move |mut stream| async move {
+        request(&mut stream).await;
+        let answer = format!(
+            "HTTP/1.1 {status} Elsewhere\r\nlocation: http://{elsewhere}/\r\nretry-after: 1\r\n\
+             refresh: 0; url=http://{elsewhere}/\r\nlink: <http://{elsewhere}/>; rel=preload\r\n\
+             content-length: 0\r\n\r\n"
+        );
+        drop(stream.write_all(answer.as_bytes()).await);
+    })
+    .await
+}
+
+#[tokio::test]
+async fn s8_no_redirect_is_followed() {
+    let (elsewhere, arrived) = counting().await;
     for status in [301, 302, 303, 307, 308] {
-        let server = serve(move |mut stream| async move {
-            request(&mut stream).await;
-            let answer = format!(
-                "HTTP/1.1 {status} Elsewhere\r\nlocation: http://{elsewhere}/\r\nretry-after: 1\r\n\
-                 refresh: 0; url=http://{elsewhere}/\r\nlink: <http://{elsewhere}/>; rel=preload\r\n\
-                 content-length: 0\r\n\r\n"
-            );
-            drop(stream.write_all(answer.as_bytes()).await);
-        })
-        .await;
+        let server = redirecting(status, elsewhere).await;
         let reply = ask(&format!("http://{server}"), settings()).await.unwrap();
         // The adapter sees the status and says which setting to mend.
         assert_eq!(reply.status.as_u16(), status);
@@ -289,6 +300,99 @@ async fn endless(head: &'static str, more: &'static [u8]) -> (SocketAddr, Arc<At
     })
     .await;
     (server, taken)
+}
+
+fn plain() -> reqwest::ClientBuilder {
+    // Whoever comes first installs it: the client under test brings its own.
+    drop(tokio_rustls::rustls::crypto::ring::default_provider().install_default());
+    reqwest::Client::builder().no_proxy()
+}
+
+/// The broken variants: a client as reqwest makes it by default, without one of
+/// the rules, and the same checks. Each must see it.
+async fn careless(client: &reqwest::Client, url: &str) -> reqwest::Result<reqwest::Response> {
+    client
+        .post(format!("{url}/patients?name=Quetzalcoatl"))
+        .header("Authorization", SECRET)
+        .body("Quetzalcoatl")
+        .send()
+        .await
+}
+
+#[tokio::test]
+async fn s8_is_noticed_when_a_client_follows_redirects() {
+    for status in [301, 302, 303, 307, 308] {
+        let (elsewhere, arrived) = counting().await;
+        let server = redirecting(status, elsewhere).await;
+        let client = plain().build().unwrap();
+        drop(careless(&client, &format!("http://{server}")).await);
+        assert_eq!(
+            arrived.load(Ordering::SeqCst),
+            1,
+            "{status} was not noticed"
+        );
+    }
+}
+
+#[tokio::test]
+async fn s6_is_noticed_when_a_client_checks_no_certificate_or_no_name() {
+    let heard = Arc::new(AtomicUsize::new(0));
+    let authority = authority();
+    let good = (2020, 2040);
+    let root = reqwest::Certificate::from_pem(authority.pem().as_bytes()).unwrap();
+    let unchecked = plain()
+        .tls_danger_accept_invalid_certs(true)
+        .build()
+        .unwrap();
+    let nameless = plain()
+        .tls_certs_only([root])
+        .tls_danger_accept_invalid_hostnames(true)
+        .build()
+        .unwrap();
+    for (what, client, identity) in [
+        ("self-signed", &unchecked, identity("localhost", good, None)),
+        (
+            "expired",
+            &unchecked,
+            identity("localhost", (2020, 2021), Some(&authority)),
+        ),
+        (
+            "of another name",
+            &nameless,
+            identity("other.example", good, Some(&authority)),
+        ),
+    ] {
+        let server = tls(identity, &heard).await;
+        let url = format!("https://localhost:{}", server.port());
+        let reply = careless(client, &url).await.unwrap();
+        assert_eq!(reply.status().as_u16(), 204);
+        let heard = heard.swap(0, Ordering::SeqCst);
+        assert!(
+            heard > 0,
+            "a server {what} was talked to, and it is not noticed"
+        );
+    }
+}
+
+#[tokio::test]
+async fn s8_is_noticed_when_a_client_reads_without_a_bound() {
+    let (server, taken) = endless(
+        "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n",
+        &[b'x'; 4096],
+    )
+    .await;
+    let client = plain().build().unwrap();
+    let mut reply = careless(&client, &format!("http://{server}"))
+        .await
+        .unwrap();
+    // It would go on for ever: the check's bound is passed soon, and that ends the test.
+    let bound = (1 << 20) + UNDER_WAY;
+    while taken.load(Ordering::SeqCst) < bound {
+        assert!(
+            reply.chunk().await.unwrap().is_some(),
+            "the answer has an end"
+        );
+    }
 }
 
 /// Some is under way when the client hangs up: what sockets hold, not more.

@@ -455,6 +455,52 @@ due_soon_days = 30
         assert!(!text.contains("c4nary"), "{text}");
     }
 
+    /// Wherever a key may end up by mistake: under a wrong name, of a wrong type, in a broken line, as another value.
+    /// (Names of settings are quoted: they are what is misspelt.)
+    #[test]
+    fn s3_a_key_in_the_wrong_place_is_never_quoted() {
+        for (from, to) in [
+            ("token = \"t0ken\"", "tokne = \"c4nary\""),
+            ("token = \"t0ken\"", "token = \"c4nary"),
+            ("token = \"t0ken\"", "token = c4nary"),
+            ("token = \"t0ken\"", "token = { env = [\"c4nary\"] }"),
+            ("token = \"t0ken\"", "token = \"c4nary\\n\""),
+            (
+                "token = \"t0ken\"",
+                "token = \"c4nary\"\ntoken = \"c4nary\"",
+            ),
+            ("\"opendental\"", "\"c4nary\""),
+            ("\"America/New_York\"", "\"c4nary\""),
+            ("\"scoped\"", "\"c4nary\""),
+            ("\"1s\"", "\"c4nary\""),
+            ("\"15m\"", "\"c4nary\""),
+            ("batch = 1", "batch = \"c4nary\""),
+            ("https://crm.example.com/v1", "c4nary"),
+            (
+                "https://crm.example.com/v1",
+                "https://user:c4nary@crm.example.com/v1",
+            ),
+            (
+                "https://crm.example.com/v1",
+                "http://crm.example.com/v1?key=c4nary",
+            ),
+            (
+                "https://api.opendental.com/api/v1",
+                "http://api.opendental.com/?c4nary",
+            ),
+            ("\"dev\"", "\"c4nary\\n\""),
+            ("\"main\"", "7c4nary"),
+            ("id = \"main-st\"", "id = \"c4nary/\""),
+        ] {
+            assert!(GOOD.contains(from), "{from}");
+            let Err(mistakes) = parse(&GOOD.replace(from, to)) else {
+                panic!("{to} is taken");
+            };
+            let text = mistakes.join("\n");
+            assert!(!text.contains("c4nary"), "{to}: {text}");
+        }
+    }
+
     #[test]
     fn two_offices_may_share_a_crm_account_with_scoped_ids_only() {
         let fine = second(&[("main-st", "elm-st"), ("\"main\"", "\"elm\"")]);

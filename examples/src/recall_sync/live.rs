@@ -137,6 +137,10 @@ fn close(screen: &Screen, ends: &[End], mode: Mode) -> ExitCode {
         if !skipped.is_empty() {
             println!("{name}: left out {}", skipped.join(", "));
         }
+        let health = report.health.as_ref();
+        if let Some(quiet) = health.and_then(|health| health.quiet()) {
+            println!("{name}: {quiet}");
+        }
         for parked in &report.parked {
             println!("{name}: {} waits: {}", parked.external_id, parked.reason);
         }

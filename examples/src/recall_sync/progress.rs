@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use odx_core::crm::Entity;
 use odx_core::engine::{Action, Event, Observer, RunReport};
+use odx_core::health::{Activity, Health};
 
 /// Plain lines about a run under way come no faster than this.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
@@ -74,6 +75,8 @@ struct State {
     shown: Option<Instant>,
     /// When each trouble was last told.
     told: BTreeMap<String, Instant>,
+    /// Whether the practice had something new, when it was last read.
+    activity: Option<Activity>,
 }
 
 impl OfficeLine {
@@ -152,9 +155,17 @@ impl Observer for OfficeLine {
                 // The next pass counts anew, and its first moments are silent again.
                 *state = State {
                     told: std::mem::take(&mut state.told),
+                    activity: state.activity,
                     ..State::default()
                 };
+                let now = report.health.as_ref().map(|health| health.activity);
+                let turned = now.is_some() && now != state.activity;
+                state.activity = now.or(state.activity);
                 drop(state);
+                let quiet = report.health.as_ref().and_then(Health::quiet);
+                if let Some(quiet) = quiet.filter(|_| self.follows && turned) {
+                    self.tell(&quiet);
+                }
                 if self.follows && !report.is_quiet() {
                     let RunReport {
                         read,

@@ -222,3 +222,24 @@ fn a_machine_without_certificates_says_what_it_lacks() {
     assert_eq!(output.status.code(), Some(3), "{text}");
     assert!(text.contains("ca-certificates"), "{text}");
 }
+
+/// A panic in the middle of a page: the program says where, and not what. Ended at once is what a defect may cost,
+/// not more: the next run has nothing to mend.
+#[cfg(feature = "failpoints")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s2_a_panic_shows_its_place_and_not_its_words() {
+    let world = world(20, 1).await;
+    for place in ["page.in_transaction", "acks.in_transaction", "send.before"] {
+        let end = world
+            .once(&format!("{place}=panic(Quetzalcoatl tok-77aa)"))
+            .await;
+        assert_ne!(end.code(), Some(0), "{place}: {}", end.text);
+        assert!(end.text.contains("a defect at "), "{place}: {}", end.text);
+        for canary in ["Quetzalcoatl", "tok-77aa"] {
+            assert!(!end.text.contains(canary), "{place}: {}", end.text);
+        }
+    }
+    assert_eq!(world.once("").await.code(), Some(0));
+    nothing(&wrong(&world));
+    nothing_leaked(&world);
+}

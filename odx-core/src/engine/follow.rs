@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 
 use super::ingest::Reader;
 use super::reconcile::Courier;
+use super::watch::Watch;
 use super::{Event, Mode, Pipeline, RunReport};
 use crate::error::{ErrorKind, Result};
 use crate::failpoint::broken;
@@ -96,19 +97,25 @@ impl Pipeline {
         let epoch = state.epoch;
         let imported = AtomicBool::new(state.imported);
         let news: Vec<_> = self.sinks.iter().map(|_| Notify::new()).collect();
+        let watch = Watch::new(self);
         let reading = self.read_on(
             Reader::new(self, epoch, Extent::Changes),
             &imported,
             &news,
+            &watch,
             &stop,
         );
+        let listening = async {
+            watch.listen(&stop).await;
+            Ok(())
+        };
         let delivering = futures::future::try_join_all(
             self.sinks
                 .iter()
                 .zip(&news)
                 .map(|(sink, news)| self.deliver_on(sink, epoch, &imported, news, &stop)),
         );
-        futures::future::try_join(reading, delivering)
+        futures::future::try_join3(reading, delivering, listening)
             .await
             .map(|_| ())
     }
@@ -125,6 +132,7 @@ impl Pipeline {
         mut reader: Reader<'_>,
         imported: &AtomicBool,
         news: &[Notify],
+        watch: &Watch<'_>,
         stop: &Stop,
     ) -> Result<()> {
         let mut failures = 0;
@@ -162,6 +170,9 @@ impl Pipeline {
                     wait
                 }
             };
+            if !stop.is_set() {
+                watch.look(&mut report).await;
+            }
             report.source_requests = self.source.requests() - before;
             report.finished = self.clock.now();
             self.observer.event(&Event::Report(&report));

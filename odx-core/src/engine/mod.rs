@@ -12,6 +12,7 @@ mod ingest;
 mod reconcile;
 mod report;
 mod stage;
+mod watch;
 mod work;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::store::{Brake, Opening, SourceState, StateStore};
 
 use backoff::Backoff;
 use reconcile::Courier;
+use watch::Watch;
 
 pub use follow::{Shutdown, Stop};
 pub use report::{Action, Event, Mode, Observer, RunReport, Unobserved};
@@ -308,6 +310,7 @@ impl Pipeline {
             swept_at,
         } = state;
         let mut complete = true;
+        let watch = Watch::new(self);
         let mut reader = ingest::Reader::new(self, epoch, self.extent(swept_at));
         let mut failures = 0;
         loop {
@@ -335,6 +338,9 @@ impl Pipeline {
                     self.pause(wait, stop).await;
                 }
             }
+        }
+        if !stop.is_set() {
+            watch.look(&mut report).await;
         }
         // Before the first import has come to its end, half a practice would be told as the whole.
         if imported {

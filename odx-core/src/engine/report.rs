@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::crm::Entity;
+use crate::health::Health;
 use crate::id::ExternalId;
 use crate::policy::Skip;
 use crate::store::{Counts, PageOutcome, Parked};
@@ -68,6 +69,9 @@ pub struct RunReport {
     pub suppressions: u64,
     /// Nothing is left to do.
     pub complete: bool,
+    /// How the source stood when it had been read. A run that was stopped and a
+    /// round of deliveries say nothing of it.
+    pub health: Option<Health>,
     /// What a person should know: one sentence each.
     pub problems: Vec<String>,
     /// Sizes, when the run ended.
@@ -100,6 +104,7 @@ impl RunReport {
             sink_requests: 0,
             suppressions: 0,
             complete: false,
+            health: None,
             problems: Vec::new(),
             counts: Counts::default(),
             parked: Vec::new(),

@@ -8,8 +8,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::view::{self, Digest, DigestKey, Row};
 use super::{
-    AckCommit, Acknowledged, Counts, Departure, Due, DueQuery, Epoch, Opening, PageCommit,
-    PageOutcome, Parked, SourceState, Standing, StateStore, Tried,
+    AckCommit, Acknowledged, Counts, Departure, Due, DueQuery, Epoch, LastSeen, Opening,
+    PageCommit, PageOutcome, Parked, SourceState, Standing, StateStore, Tried,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::broken;
@@ -43,7 +43,7 @@ struct Source {
     epoch: u64,
     cursor: Option<Cursor>,
     imported: bool,
-    swept_at: BTreeMap<RecordKind, DateTime<Utc>>,
+    last_seen: LastSeen,
     records: BTreeMap<(RecordKind, String), Stored>,
     unreadable: BTreeMap<(RecordKind, String), u64>,
     listing: BTreeMap<RecordKind, u64>,
@@ -221,7 +221,7 @@ impl StateStore for MemoryStore {
         Ok(SourceState {
             epoch: Epoch(source.epoch),
             imported: source.imported,
-            swept_at: source.swept_at.values().min().copied(),
+            swept_at: source.last_seen.listed.values().min().copied(),
         })
     }
 
@@ -329,10 +329,15 @@ impl StateStore for MemoryStore {
                 .unreadable
                 .retain(|(k, _), seen| *k != kind || *seen >= number);
             source.listing.insert(kind, number + 1);
-            source.swept_at.insert(kind, commit.now);
+            source.last_seen.listed.insert(kind, commit.now);
         }
         if let Position::CaughtUp(_) = commit.page.position {
             source.imported = true;
+            source.last_seen.success = Some(commit.now);
+        }
+        source.last_seen.page = Some(commit.now);
+        if outcome.is_news() {
+            source.last_seen.change = Some(commit.now);
         }
         source.cursor = Some(commit.page.position.cursor().clone());
         inner.raise(&commit.source, &raised);
@@ -344,7 +349,13 @@ impl StateStore for MemoryStore {
     }
 
     async fn swept_at(&self, source: &SourceId) -> Result<Option<DateTime<Utc>>> {
-        Ok(self.lock().source(source)?.swept_at.values().min().copied())
+        let inner = &mut self.lock();
+        let listed = &inner.source(source)?.last_seen.listed;
+        Ok(listed.values().min().copied())
+    }
+
+    async fn last_seen(&self, source: &SourceId) -> Result<LastSeen> {
+        Ok(self.lock().source(source)?.last_seen.clone())
     }
 
     async fn restart_feed(&self, source: &SourceId, epoch: Epoch) -> Result<()> {

@@ -9,6 +9,7 @@ mod pairing;
 mod sqlite;
 mod view;
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
@@ -53,6 +54,19 @@ pub struct SourceState {
     /// When the kind whose complete listing is the longest ago was last listed.
     /// None: nothing ever was.
     pub swept_at: Option<DateTime<Utc>>,
+}
+
+/// When a source was last heard of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LastSeen {
+    /// A page of it was stored.
+    pub page: Option<DateTime<Utc>>,
+    /// A pass came to its end.
+    pub success: Option<DateTime<Utc>>,
+    /// A page held something new, or showed that something is gone.
+    pub change: Option<DateTime<Utc>>,
+    /// A kind was listed whole.
+    pub listed: BTreeMap<RecordKind, DateTime<Utc>>,
 }
 
 /// How much of a listing may vanish at once before a person is asked.
@@ -117,6 +131,13 @@ pub struct PageOutcome {
     pub gone: u64,
     /// Records that seem gone but are more than the brake lets go.
     pub held: u64,
+}
+
+impl PageOutcome {
+    /// The practice has done something since the page before.
+    pub(crate) const fn is_news(&self) -> bool {
+        self.changed > 0 || self.gone > 0
+    }
 }
 
 /// Which households to look at.
@@ -345,6 +366,13 @@ pub trait StateStore: Debug + Send + Sync + 'static {
     /// # Errors
     /// See the trait.
     async fn swept_at(&self, source: &SourceId) -> Result<Option<DateTime<Utc>>>;
+
+    /// When the source was last heard of: kept in the transactions that store
+    /// its pages.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn last_seen(&self, source: &SourceId) -> Result<LastSeen>;
 
     /// Forgets the cursor, so that the feed starts over. Records stay.
     ///

@@ -7,6 +7,7 @@
 )]
 
 pub(crate) mod crm;
+pub(crate) mod silence;
 pub(crate) mod spy;
 
 use std::path::Path;

@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use odx_core::sink::Suppression;
 use odx_core::source::Cursor;
 use odx_core::store::{
-    AckCommit, Counts, Departure, Due, DueQuery, Epoch, Opening, PageCommit, PageOutcome, Parked,
-    SourceState, Standing, StateStore,
+    AckCommit, Counts, Departure, Due, DueQuery, Epoch, LastSeen, Opening, PageCommit, PageOutcome,
+    Parked, SourceState, Standing, StateStore,
 };
 use odx_core::{Error, ErrorKind, ExternalId, ExternalIds, Result, SinkId, SourceId};
 use tokio::sync::Notify;
@@ -121,6 +121,10 @@ impl StateStore for Spy {
 
     async fn swept_at(&self, source: &SourceId) -> Result<Option<DateTime<Utc>>> {
         self.inner.swept_at(source).await
+    }
+
+    async fn last_seen(&self, source: &SourceId) -> Result<LastSeen> {
+        self.inner.last_seen(source).await
     }
 
     async fn restart_feed(&self, source: &SourceId, epoch: Epoch) -> Result<()> {

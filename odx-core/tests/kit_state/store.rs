@@ -9,7 +9,7 @@ use odx_core::model::{Patient, Record};
 use odx_core::sink::Suppression;
 use odx_core::source::{Change, Cursor};
 use odx_core::store::{
-    AckCommit, Counts, Departure, Due, DueQuery, Epoch, MemoryStore, Opening, PageCommit,
+    AckCommit, Counts, Departure, Due, DueQuery, Epoch, LastSeen, MemoryStore, Opening, PageCommit,
     PageOutcome, Parked, SourceState, Standing, StateStore,
 };
 use odx_core::{Error, ErrorKind, ExternalId, ExternalIds, HouseholdKey, Result, SinkId, SourceId};
@@ -250,6 +250,20 @@ impl StateStore for Faulty {
 
     async fn swept_at(&self, source: &SourceId) -> Result<Option<DateTime<Utc>>> {
         self.store().swept_at(&self.source(source)).await
+    }
+
+    async fn last_seen(&self, source: &SourceId) -> Result<LastSeen> {
+        if self.lost(Plant::LastSeenLost) {
+            return Ok(LastSeen::default());
+        }
+        let mut seen = self.store().last_seen(&self.source(source)).await?;
+        if self.is(Plant::AnyPageIsASuccess) {
+            seen.success = seen.page;
+        }
+        if self.is(Plant::RepeatsAreNews) {
+            seen.change = seen.page;
+        }
+        Ok(seen)
     }
 
     async fn restart_feed(&self, source: &SourceId, epoch: Epoch) -> Result<()> {

@@ -60,4 +60,5 @@ mod listing;
 mod pace;
 mod page;
 mod quiet;
+mod silence;
 mod telling;

@@ -14,12 +14,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 
 use super::view::DigestKey;
 use super::{
-    AckCommit, Counts, Departure, Due, DueQuery, Epoch, Opening, PageCommit, PageOutcome, Parked,
-    SourceState, Standing, StateStore, pairing,
+    AckCommit, Counts, Departure, Due, DueQuery, Epoch, LastSeen, Opening, PageCommit, PageOutcome,
+    Parked, SourceState, Standing, StateStore, pairing,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::{broken, reach};
@@ -387,6 +387,33 @@ fn open_run(db: &Transaction<'_>, opening: &Opening) -> Result<SourceState> {
     })
 }
 
+fn last_seen(db: &Transaction<'_>, source: &str) -> Result<LastSeen> {
+    let at = |row: &Row<'_>, n| row.get::<_, Option<i64>>(n);
+    let [page, success, change] = db
+        .prepare_cached("SELECT page_at, success_at, change_at FROM source WHERE name = ?1")
+        .and_then(|mut q| q.query_row([source], |row| Ok([at(row, 0)?, at(row, 1)?, at(row, 2)?])))
+        .map_err(failed)?;
+    let mut seen = LastSeen {
+        page: page.map(time).transpose()?,
+        success: success.map(time).transpose()?,
+        change: change.map(time).transpose()?,
+        ..LastSeen::default()
+    };
+    let mut query = db
+        .prepare_cached(
+            "SELECT kind, swept_at FROM listing JOIN source ON source.id = source \
+             WHERE name = ?1 AND swept_at NOTNULL",
+        )
+        .map_err(failed)?;
+    let mut rows = query.query([source]).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        let listed = time(row.get(1).map_err(failed)?)?;
+        seen.listed
+            .insert(kind(row.get(0).map_err(failed)?), listed);
+    }
+    Ok(seen)
+}
+
 fn counts(db: &Transaction<'_>, source: &SourceId, sink: &SinkId) -> Result<Counts> {
     let mut counts = Counts::default();
     let mut query = db
@@ -464,6 +491,11 @@ impl StateStore for SqliteStore {
             at.map(time).transpose()
         })
         .await
+    }
+
+    async fn last_seen(&self, source: &SourceId) -> Result<LastSeen> {
+        let source = source.to_string();
+        self.read(move |db, _| last_seen(db, &source)).await
     }
 
     async fn restart_feed(&self, source: &SourceId, epoch: Epoch) -> Result<()> {

@@ -63,15 +63,20 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &PageCommit) -> Result<PageOu
     work.raise()?;
     reach("page.in_transaction");
     let caught_up = matches!(commit.page.position, Position::CaughtUp(_));
-    db.prepare_cached("UPDATE source SET cursor = ?2, imported = imported OR ?3 WHERE id = ?1")
-        .and_then(|mut q| {
-            q.execute(params![
-                source,
-                commit.page.position.cursor().as_str(),
-                caught_up
-            ])
-        })
-        .map_err(failed)?;
+    db.prepare_cached(
+        "UPDATE source SET cursor = ?2, imported = imported OR ?3, page_at = ?4, \
+         success_at = iif(?3, ?4, success_at), change_at = iif(?5, ?4, change_at) WHERE id = ?1",
+    )
+    .and_then(|mut q| {
+        q.execute(params![
+            source,
+            commit.page.position.cursor().as_str(),
+            caught_up,
+            commit.now.timestamp_millis(),
+            work.outcome.is_news()
+        ])
+    })
+    .map_err(failed)?;
     reach("page.before_commit");
     Ok(work.outcome)
 }

@@ -8,7 +8,11 @@ CREATE TABLE source (
     name TEXT NOT NULL UNIQUE,
     cursor TEXT,
     epoch INTEGER NOT NULL DEFAULT 0,
-    imported INTEGER NOT NULL DEFAULT 0
+    imported INTEGER NOT NULL DEFAULT 0,
+    -- when a page was stored, when one that ended a pass, when one that held something new
+    page_at INTEGER,
+    success_at INTEGER,
+    change_at INTEGER
 ) STRICT;
 
 CREATE TABLE sink (

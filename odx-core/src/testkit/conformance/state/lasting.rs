@@ -14,8 +14,8 @@ use crate::error::ErrorKind;
 use crate::id::HouseholdKey;
 use crate::model::{BadRecord, Phone, RecordKind};
 use crate::sink::Target;
-use crate::source::{Change, Cursor};
-use crate::store::{Hold, StateStore};
+use crate::source::{Change, Cursor, Position};
+use crate::store::{Hold, LastSeen, StateStore};
 
 /// Records, households, what could not be read, the cursor and the listings are
 /// there after a new start, and the next run has a newer epoch.
@@ -103,6 +103,49 @@ pub async fn reopening_remembers_stops<H: StateHarness>() {
     assert!(only(&b.household("1").await).blocked.sms);
     let again = b.store.suppress(&b.sink, &b.ids(), stops, next).await;
     assert_eq!(ok(again), 0, "a stop that was known is news");
+}
+
+/// When a page was stored, when a pass ended, when something was new and when a
+/// kind was listed whole are four things, and known after a new start. A page
+/// that was refused is none of them.
+pub async fn reopening_remembers_when_the_source_was_last_heard_of<H: StateHarness>() {
+    let (place, mut b) = Bench::new::<H>().await;
+    assert_eq!(ok(b.store.last_seen(&b.source).await), LastSeen::default());
+    let at = |minute| NOW + TimeDelta::minutes(minute);
+    let patients = [RecordKind::Patient];
+    for (minute, changes, swept, ends) in [
+        (1, vec![person("1")], &patients[..], true),
+        (2, vec![renamed("1", "New")], &[], true),
+        // Nothing new, and the pass ends.
+        (3, vec![renamed("1", "New")], &[], true),
+        // Nothing new, and the pass goes on.
+        (4, vec![renamed("1", "New")], &[], false),
+    ] {
+        let mut page = b.page(changes, swept);
+        page.now = at(minute);
+        let next = page.page.position.cursor().clone();
+        if !ends {
+            page.page.position = Position::More(next.clone());
+        }
+        ok(b.store.commit_page(page).await);
+        b.cursor = Some(next);
+    }
+    let mut refused_page = b.page(vec![person("2")], &patients);
+    (refused_page.now, refused_page.from) = (at(5), Some(Cursor::new("elsewhere")));
+    refused(b.store.commit_page(refused_page).await, "a foreign cursor");
+    let expected = LastSeen {
+        page: Some(at(4)),
+        success: Some(at(3)),
+        change: Some(at(2)),
+        listed: [(RecordKind::Patient, at(1))].into(),
+    };
+    assert_eq!(ok(b.store.last_seen(&b.source).await), expected);
+    let b = b.reopen(&place).await;
+    let seen = ok(b.store.last_seen(&b.source).await);
+    assert_eq!(seen, expected, "it was not remembered");
+    let elm = Bench::of(Arc::clone(&b.store), "elm-st").await;
+    let seen = ok(elm.store.last_seen(&elm.source).await);
+    assert_eq!(seen, LastSeen::default(), "what another source said counts");
 }
 
 /// What a newer release wrote is refused, with a sentence that says what to do,

@@ -37,7 +37,7 @@ pub use due::{
 pub use lasting::{
     a_newer_schema_is_refused_with_a_remedy, an_older_schema_is_migrated,
     reopening_remembers_stops, reopening_remembers_the_mirror, reopening_remembers_what_was_sent,
-    two_processes_do_not_disturb_each_other,
+    reopening_remembers_when_the_source_was_last_heard_of, two_processes_do_not_disturb_each_other,
 };
 pub use pages::{
     a_change_raises_the_household_and_an_ack_of_the_past_does_not_hide_it,
@@ -160,6 +160,7 @@ macro_rules! __state_checks {
             reopening_remembers_the_mirror
             reopening_remembers_what_was_sent
             reopening_remembers_stops
+            reopening_remembers_when_the_source_was_last_heard_of
             a_newer_schema_is_refused_with_a_remedy
             an_older_schema_is_migrated
             two_processes_do_not_disturb_each_other
