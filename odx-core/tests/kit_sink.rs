@@ -137,6 +137,8 @@ plants! {
     ConsentWidened => content_arrives_as_given
     NullIsNone => odd_content_survives
     OddCharactersLost => odd_content_survives
+    OddFirstNamesLost => odd_content_survives
+    OddTitlesLost => odd_content_survives
     MatchesByPhone => two_people_with_one_address_stay_two
     AdoptsByMail => foreign_objects_stay_as_they_are
     RemoteIdsSwapped => a_remote_id_stays_with_its_record
@@ -155,6 +157,8 @@ plants! {
     ServerErrorIsRefused => a_server_error_means_later
     RepeatCreates => a_lost_answer_and_a_repeat_are_one_object
     LostIsAppliedInPart => a_lost_answer_and_a_repeat_are_one_object
+    ChangeCreates => a_lost_answer_and_the_next_change_are_one_object
+    TriesAgain => only_the_engine_tries_again
     ErrorAfterWriteHalts => a_server_error_after_the_write_and_a_repeat_are_one_object
     CutIsApplied => an_answer_cut_in_half_is_no_acknowledgement
     GarbageIsApplied => a_garbage_answer_is_no_acknowledgement
@@ -162,6 +166,7 @@ plants! {
     WaitForgotten => a_slow_down_carries_its_wait
     TokenMeansLater => bad_credentials_halt
     TokenRefusesRecords => bad_credentials_halt
+    ProbeIsAlwaysWell => a_probe_says_when_the_crm_cannot_be_reached
     StopsNotRead => every_kind_of_stop_is_read
     OnlyNumbersStop => every_kind_of_stop_is_read
     StopNarrowed => every_kind_of_stop_is_read
@@ -222,6 +227,14 @@ impl SinkHarness for InMemory {
     }
     fn sink(&self) -> Arc<dyn CrmSink> {
         Arc::clone(&self.sink) as Arc<dyn CrmSink>
+    }
+    fn applies(&self, check: &'static str) -> Supported {
+        match check {
+            "a_probe_says_when_the_crm_cannot_be_reached" => {
+                Supported::No("its probe makes no request")
+            }
+            _ => Supported::Yes,
+        }
     }
     async fn objects(&self) -> Vec<Stored> {
         let contacts = self.sink.contacts();

@@ -158,6 +158,7 @@ plants! {
     a_strict_stamp is named by two_updates_in_one_second_are_both_read;
     no_look_back is named by a_row_that_becomes_visible_late_is_read;
     a_look_back_of_seconds is named by a_clock_that_falls_back_hides_no_change;
+    an_empty_page_that_ends_the_list is named by a_change_far_down_the_list_is_read;
     offsets_in_a_list_by_key is named by rows_removed_while_paging_hide_nobody;
     offsets_in_a_list_without_marks is named by rows_removed_while_paging_hide_nobody;
     offsets_in_a_list_by_stamp is named by rows_touched_while_paging_hide_nobody;
@@ -185,6 +186,7 @@ plants! {
     patients_keyed_by_name is named by keys_are_unique;
     keys_that_change_with_an_update is named by keys_stay_the_same;
     due_a_day_early is named by what_is_written_is_what_is_read;
+    a_long_name_cut_short is named by what_is_written_is_what_is_read;
     a_visit_cut_to_its_day is named by what_is_written_is_what_is_read;
     consent_turned_round is named by what_is_written_is_what_is_read;
     the_deceased_read_as_active is named by what_is_written_is_what_is_read;
@@ -192,12 +194,16 @@ plants! {
     a_refresh_without_recalls is named by refresh_shows_one_patient_whole_and_nobody_else;
     a_refresh_of_the_household is named by refresh_shows_one_patient_whole_and_nobody_else;
     a_refresh_of_one_page is named by refresh_shows_one_patient_whole_and_nobody_else;
+    a_refresh_that_keeps_what_it_has is named by a_refresh_that_fails_half_way_is_no_answer;
+    a_refresh_without_bad_rows is named by a_refresh_says_when_the_patient_cannot_be_read;
     an_id_for_each_client is named by identity_and_capabilities_need_no_request;
     a_count_that_falls is named by requests_are_counted;
+    a_count_that_stays is named by requests_are_counted;
 
     deletions_never_told is named by a_deletion_is_noticed_as_declared;
     deleted_recalls_never_told is named by a_deletion_is_noticed_as_declared;
     deletions_of_one_page is named by a_deletion_is_noticed_as_declared;
+    deletions_lost_at_a_tie is named by a_deletion_is_noticed_as_declared;
     no_listing_ever_ends is named by everything_is_listed_and_swept_on_demand;
     gone_for_the_inactive is named by gone_is_only_said_of_what_is_gone;
     what_was_gone_stays_gone is named by what_was_deleted_can_come_back;
@@ -221,6 +227,7 @@ plants! {
     a_cut_answer_given_up is named by a_cut_answer_is_retried_and_is_never_no_rows;
     an_outage_taken_for_no_rows is named by an_outage_is_retried;
     a_failed_refresh_taken_for_nothing is named by a_failed_refresh_is_never_an_empty_patient;
+    an_outage_tried_again is named by only_the_engine_tries_again;
     a_probe_that_is_always_well is named by a_probe_says_when_the_practice_cannot_be_read;
     one_failed_request_swallowed is named by whichever_request_fails_nothing_is_lost;
 

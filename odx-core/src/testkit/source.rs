@@ -245,6 +245,9 @@ impl PracticeSource for MemorySource {
     async fn refresh(&self, patient: &PatientKey) -> Result<Vec<Change>> {
         let mut inner = self.lock();
         inner.fail()?;
+        let bad =
+            |bad: &&BadRecord| bad.kind == RecordKind::Patient && bad.native == patient.native();
+        let bad: Vec<_> = inner.bad.iter().filter(bad).cloned().collect();
         Ok(inner
             .records
             .values()
@@ -254,6 +257,7 @@ impl PracticeSource for MemorySource {
                 Record::Recall(_) | Record::Appointment(_) => record.parent() == patient.native(),
             })
             .map(Change::Upsert)
+            .chain(bad.into_iter().map(Change::Unreadable))
             .collect())
     }
 

@@ -51,6 +51,10 @@ impl std::fmt::Debug for Client {
     }
 }
 
+fn ascii(text: &str) -> String {
+    text.chars().filter(char::is_ascii).collect()
+}
+
 fn applied(remote: &str) -> Outcome {
     let remote_id = (!remote.is_empty()).then(|| remote.to_owned());
     Outcome::Applied { remote_id }
@@ -136,19 +140,17 @@ impl Client {
                 Plant::NullIsNone if contact.last_name.expose() == "null" => {
                     contact.last_name = Phi::new(String::new());
                 }
+                Plant::OddFirstNamesLost => {
+                    contact.first_name = Phi::new(ascii(contact.first_name.expose()));
+                }
                 Plant::OddCharactersLost => {
-                    let ascii: String = contact
-                        .last_name
-                        .expose()
-                        .chars()
-                        .filter(char::is_ascii)
-                        .collect();
-                    contact.last_name = Phi::new(ascii);
+                    contact.last_name = Phi::new(ascii(contact.last_name.expose()));
                 }
                 _ => {}
             },
             Body::Task(task) => match self.plant {
                 Plant::DueADayEarly => task.due_date = task.due_date.pred_opt().unwrap(),
+                Plant::OddTitlesLost => task.title = ascii(&task.title),
                 Plant::AlwaysOpen => task.status = TaskStatus::Open,
                 _ => {}
             },
@@ -166,6 +168,7 @@ impl Client {
             _ if retire => How::UpdateIfThere,
             Plant::Appends => How::Create,
             Plant::RepeatCreates if !known(delivery.op.external_id()) => How::Create,
+            Plant::ChangeCreates if delivery.remote_id.is_none() => How::CreateOncePerKey,
             Plant::UpdateIgnored => How::CreateIfMissing,
             Plant::UpdateMerges => How::Merge,
             Plant::KnownIsPatched if delivery.remote_id.is_some() => How::Merge,
@@ -362,6 +365,7 @@ impl CrmSink for Client {
         self.way().await;
         match self.crm.stops(TOKEN, 0) {
             Ok(_) => Ok(Probe::new(vec!["reachable".to_owned()])),
+            Err(_) if self.is(Plant::ProbeIsAlwaysWell) => Ok(Probe::default()),
             Err(trouble) => Err(self.error(&trouble)),
         }
     }
@@ -398,7 +402,10 @@ impl CrmSink for Client {
         {
             return Ok(vec![applied(""); batch.len()]);
         }
-        let answer = self.request(batch).await;
+        let mut answer = self.request(batch).await;
+        if answer.is_err() && self.is(Plant::TriesAgain) {
+            answer = self.request(batch).await;
+        }
         if self.is(Plant::ForgetsWhatWasDropped) {
             let mut memory = self.memory.lock().unwrap();
             for delivery in batch {

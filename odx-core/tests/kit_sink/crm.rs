@@ -17,6 +17,7 @@ pub(crate) const TOKEN: &str = "tok-51c9e0b7aa";
 pub(crate) enum How {
     Upsert,
     Create,
+    CreateOncePerKey,
     Merge,
     CreateIfMissing,
     UpdateIfThere,
@@ -253,11 +254,14 @@ impl Inner {
         {
             return line(item, 424);
         }
+        // Looks for a key that it has seen, and for nothing else.
+        let seen = self.keys.iter().filter(|(_, key)| *key == item.key);
+        let anew = item.how == How::CreateOncePerKey && seen.count() < 2;
         let number = match (known, item.how) {
             (Some(place), How::Delete) => self.objects.remove(place).number,
             (None, How::Delete) => 0,
             (Some(place), How::CreateIfMissing) => self.objects[place].number,
-            (Some(place), how) if how != How::Create => {
+            (Some(place), how) if how != How::Create && !anew => {
                 let object = &mut self.objects[place];
                 object.body = match how {
                     How::Merge => merged(&object.body, &item.body),

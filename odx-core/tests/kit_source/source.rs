@@ -1,5 +1,6 @@
 //! An honest client of that practice, and everything that can be wrong with one.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +12,7 @@ use odx_core::source::{
     Capabilities, Change, Cursor, Extent, Page, Position, PracticeSource, Probe, PullRequest, Swept,
 };
 use odx_core::testkit::SourceFault;
-use odx_core::{Error, ErrorKind, PatientKey, RecallKey, Result, SourceId};
+use odx_core::{Error, ErrorKind, PatientKey, Phi, RecallKey, Result, SourceId};
 use serde::{Deserialize, Serialize};
 
 use crate::Plant;
@@ -119,6 +120,9 @@ impl Client {
     }
 
     fn count(&self) {
+        if self.is(Plant::a_count_that_stays) {
+            return self.requests.store(1, Ordering::Relaxed);
+        }
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -211,7 +215,9 @@ impl Client {
         } else {
             Order::Key
         };
-        let list = self.practice.list(kind, since, order);
+        let late = self.is(Plant::an_empty_page_that_ends_the_list);
+        // Where the practice looks at the stamps only after it has made a page.
+        let list = self.practice.list(kind, since.filter(|_| !late), order);
         let rows = match list {
             Err(_) if self.is(Plant::one_failed_request_swallowed) => Vec::new(),
             list => list.map_err(|fault| self.error(fault))?,
@@ -246,8 +252,13 @@ impl Client {
                 })
                 .collect(),
         };
-        let more = left.len() > PAGE;
-        Ok((left.into_iter().take(PAGE).collect(), more))
+        let mut more = left.len() > PAGE;
+        let mut page: Vec<Row> = left.into_iter().take(PAGE).collect();
+        if late {
+            page.retain(|row| since.is_none_or(|since| row.stamp >= since));
+            more &= !page.is_empty();
+        }
+        Ok((page, more))
     }
 
     fn change(&self, row: &Row) -> Option<Change> {
@@ -281,6 +292,10 @@ impl Client {
             (Record::Patient(patient), Plant::patients_keyed_by_name) => {
                 let name = patient.last_name.expose();
                 patient.key = PatientKey::new(name.split('-').next().unwrap());
+            }
+            (Record::Patient(patient), Plant::a_long_name_cut_short) => {
+                let name = patient.last_name.expose();
+                patient.last_name = Phi::new(name.chars().take(40).collect());
             }
             (Record::Patient(patient), Plant::consent_turned_round) => {
                 for said in &mut patient.consent {
@@ -398,6 +413,15 @@ impl Client {
                         !self.is(Plant::deleted_recalls_never_told)
                             || key.kind() != RecordKind::Recall
                     })
+                    .filter({
+                        // Pages that begin after the last stamp of the one before.
+                        let mut stamps: BTreeMap<u64, usize> = BTreeMap::new();
+                        move |(_, at)| {
+                            let same = stamps.entry(**at).or_default();
+                            *same += 1;
+                            !self.is(Plant::deletions_lost_at_a_tie) || *same <= PAGE
+                        }
+                    })
                     .map(|(key, _)| Change::Gone(key.clone())),
             );
             ended = true;
@@ -473,6 +497,13 @@ impl PracticeSource for Client {
 
     async fn pull(&self, req: PullRequest) -> Result<Page> {
         let mut page = self.page(&req).await;
+        if self.is(Plant::an_outage_tried_again) {
+            for _ in 0..3 {
+                if page.is_err() {
+                    page = self.page(&req).await;
+                }
+            }
+        }
         if self.is(Plant::a_count_that_falls) && req.cursor.is_some() {
             self.requests.store(1, Ordering::Relaxed);
         }
@@ -548,7 +579,19 @@ impl PracticeSource for Client {
             .take(limit)
             .collect();
         drop(tables);
-        Ok(rows.iter().filter_map(|row| self.change(row)).collect())
+        // What hangs from the patient is a request of its own.
+        self.count();
+        let mut rows = rows;
+        match self.practice.answer() {
+            Ok(_) => {}
+            Err(_) if self.is(Plant::a_refresh_that_keeps_what_it_has) => rows.truncate(1),
+            Err(fault) => return Err(self.error(fault)),
+        }
+        let mut changes: Vec<Change> = rows.iter().filter_map(|row| self.change(row)).collect();
+        if self.is(Plant::a_refresh_without_bad_rows) {
+            changes.retain(|change| !matches!(change, Change::Unreadable(_)));
+        }
+        Ok(changes)
     }
 
     fn requests(&self) -> u64 {

@@ -16,7 +16,7 @@ pub mod sink;
 pub mod source;
 pub mod state;
 
-pub use sink::SinkHarness;
+pub use sink::{SinkHarness, Stored};
 pub use source::SourceHarness;
 pub use state::StateHarness;
 

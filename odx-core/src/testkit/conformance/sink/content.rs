@@ -96,11 +96,18 @@ pub async fn odd_content_survives<H: SinkHarness>() {
     let mut all = Vec::new();
     for (n, text) in ODD.into_iter().chain([long.as_str()]).enumerate() {
         let mut person = desk.person(n);
+        person.first_name = Phi::new(text.to_owned());
         person.last_name = Phi::new(text.to_owned());
         person.preferred_name = Some(Phi::new(text.to_owned()));
         all.push(desk.contact(&person, 1));
     }
     desk.deliver(&all).await;
+    // Titles are the office's own words, in its own language.
+    let mut task = desk.recall(0, 0);
+    task.title = "Contr\u{f4}le \u{2013} \u{76ee}; \"6 mois\", d\u{fb} \u{1f9b7}".to_owned();
+    let task = desk.task(&task, 1);
+    desk.deliver(std::slice::from_ref(&task)).await;
+    all.push(task);
     desk.assert_only_so(&all).await;
 }
 

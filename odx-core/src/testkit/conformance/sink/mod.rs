@@ -6,6 +6,7 @@
     reason = "a check fails where it stands, with a sentence"
 )]
 
+mod again;
 mod answers;
 mod content;
 mod desk;
@@ -25,6 +26,10 @@ use crate::id::ExternalId;
 use crate::sink::{CrmSink, Suppression};
 use crate::testkit::SinkFault;
 
+pub use again::{
+    a_lost_answer_and_the_next_change_are_one_object, a_probe_says_when_the_crm_cannot_be_reached,
+    only_the_engine_tries_again,
+};
 pub use answers::{
     a_batch_of_exactly_the_limit_works, a_batch_over_the_limit_drops_nothing,
     an_empty_batch_is_fine, calls_at_once_do_not_disturb_each_other, one_bad_op_spares_the_batch,
@@ -214,11 +219,14 @@ macro_rules! __sink_checks {
             a_server_error_means_later
             a_lost_answer_and_a_repeat_are_one_object
             a_server_error_after_the_write_and_a_repeat_are_one_object
+            a_lost_answer_and_the_next_change_are_one_object
+            only_the_engine_tries_again
             an_answer_cut_in_half_is_no_acknowledgement
             a_garbage_answer_is_no_acknowledgement
             a_half_answered_batch_is_not_whole
             a_slow_down_carries_its_wait
             bad_credentials_halt
+            a_probe_says_when_the_crm_cannot_be_reached
             every_kind_of_stop_is_read
             stops_are_read_to_the_last_page
             a_new_stop_is_read_next_time

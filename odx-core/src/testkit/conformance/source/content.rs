@@ -257,6 +257,12 @@ pub async fn requests_are_counted<H: SourceHarness>() {
         }
     }
     if last == begin {
-        not_checked("requests_are_counted", "the source counts no requests");
+        return not_checked("requests_are_counted", "the source counts no requests");
     }
+    feed.pass(Extent::Changes).await;
+    let now = source.requests();
+    assert!(
+        now > last,
+        "a pass was read, and the count stayed at {last}"
+    );
 }

@@ -179,6 +179,36 @@ pub async fn a_probe_says_when_the_practice_cannot_be_read<H: SourceHarness>() {
     }
 }
 
+/// A call that fails costs no more requests than one that works: the engine
+/// waits and tries again. A client that does so as well multiplies every outage,
+/// and asks again where it was asked to wait.
+pub async fn only_the_engine_tries_again<H: SourceHarness>() {
+    const CHECK: &str = "only_the_engine_tries_again";
+    let practice = Practice::<H>::seeded().await;
+    let mut feed = Feed::of(&practice);
+    let before = feed.source.requests();
+    feed.step(Extent::Changes).await;
+    let cost = feed.source.requests().saturating_sub(before);
+    if cost == 0 {
+        return not_checked(CHECK, "the source counts no requests");
+    }
+    let wait = SourceFault::SlowDown(Some(Duration::from_secs(7)));
+    for fault in [SourceFault::Down, SourceFault::ServerError, wait] {
+        if !practice.fails(CHECK, fault).await {
+            continue;
+        }
+        let feed = Feed::of(&practice);
+        let before = feed.source.requests();
+        expect_error(feed.pull(Extent::Changes).await, &format!("{fault:?}"));
+        let spent = feed.source.requests().saturating_sub(before);
+        practice.harness.recover().await;
+        assert!(
+            spent <= cost,
+            "{fault:?}: the source tried again by itself: {spent} requests where {cost} are usual"
+        );
+    }
+}
+
 /// Whichever of the requests of a pass is the one that fails, the pass shows
 /// everything in the end, and sweeps only what it has shown.
 pub async fn whichever_request_fails_nothing_is_lost<H: SourceHarness>() {

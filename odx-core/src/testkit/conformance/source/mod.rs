@@ -19,6 +19,7 @@ mod harness;
 mod paging;
 mod people;
 mod practice;
+mod refresh;
 mod sweep;
 mod unreadable;
 
@@ -49,15 +50,20 @@ pub use drift::{
 pub use failure::{
     a_cut_answer_is_retried_and_is_never_no_rows, a_failed_refresh_is_never_an_empty_patient,
     a_probe_says_when_the_practice_cannot_be_read, a_slow_down_carries_its_wait,
-    an_outage_is_retried, bad_credentials_halt, whichever_request_fails_nothing_is_lost,
+    an_outage_is_retried, bad_credentials_halt, only_the_engine_tries_again,
+    whichever_request_fails_nothing_is_lost,
 };
 pub use harness::SourceHarness;
 pub use paging::{
-    a_clock_that_falls_back_hides_no_change, a_first_pass_without_a_cursor_shows_everything,
-    a_quiet_practice_is_not_listed_for_ever, a_row_that_becomes_visible_late_is_read,
-    an_empty_practice_is_read_and_its_first_rows_too, caught_up_means_that_everything_was_shown,
-    in_steps_equals_at_once, paging_ends, rows_with_one_stamp_across_a_page_border_are_all_shown,
-    starting_over_shows_everything_again, two_updates_in_one_second_are_both_read,
+    a_change_far_down_the_list_is_read, a_clock_that_falls_back_hides_no_change,
+    a_first_pass_without_a_cursor_shows_everything, a_quiet_practice_is_not_listed_for_ever,
+    a_row_that_becomes_visible_late_is_read, an_empty_practice_is_read_and_its_first_rows_too,
+    caught_up_means_that_everything_was_shown, in_steps_equals_at_once, paging_ends,
+    rows_with_one_stamp_across_a_page_border_are_all_shown, starting_over_shows_everything_again,
+    two_updates_in_one_second_are_both_read,
+};
+pub use refresh::{
+    a_refresh_says_when_the_patient_cannot_be_read, a_refresh_that_fails_half_way_is_no_answer,
 };
 pub use sweep::{
     a_failed_pass_never_sweeps, a_sweep_has_shown_everything_of_its_kind,
@@ -99,6 +105,7 @@ macro_rules! __source_checks {
             two_updates_in_one_second_are_both_read
             a_row_that_becomes_visible_late_is_read
             a_clock_that_falls_back_hides_no_change
+            a_change_far_down_the_list_is_read
             in_steps_equals_at_once
             a_quiet_practice_is_not_listed_for_ever
             the_same_cursor_twice_loses_nothing
@@ -132,6 +139,9 @@ macro_rules! __source_checks {
             a_cut_answer_is_retried_and_is_never_no_rows
             an_outage_is_retried
             a_failed_refresh_is_never_an_empty_patient
+            a_refresh_that_fails_half_way_is_no_answer
+            a_refresh_says_when_the_patient_cannot_be_read
+            only_the_engine_tries_again
             a_probe_says_when_the_practice_cannot_be_read
             whichever_request_fails_nothing_is_lost
             nothing_printed_names_a_patient

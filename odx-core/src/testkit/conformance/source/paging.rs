@@ -200,6 +200,34 @@ pub async fn a_clock_that_falls_back_hides_no_change<H: SourceHarness>() {
     }
 }
 
+/// The only change for days is of the last row of its kind. A page on which
+/// nothing changed is not the end of a list.
+pub async fn a_change_far_down_the_list_is_read<H: SourceHarness>() {
+    let mut practice = Practice::<H>::seeded().await;
+    let mut feed = Feed::of(&practice);
+    feed.pass(Extent::Changes).await;
+    let day = Duration::from_secs(24 * 3600);
+    for round in 1..=2 {
+        for kind in practice.kinds() {
+            // Long enough that a look back in time shows none of the others.
+            practice.harness.advance(day);
+            feed.pass(Extent::Changes).await;
+            practice.harness.advance(day);
+            let last = practice
+                .there
+                .values()
+                .rfind(|record| record.kind() == kind);
+            let Some(record) = last.map(|record| edited(record, round)) else {
+                continue;
+            };
+            practice.put(record).await;
+            practice.later();
+            feed.pass(Extent::Changes).await;
+            practice.assert_shown(&feed.shown, "after only the last row of a list changed");
+        }
+    }
+}
+
 /// Many passes over a practice at work end where one pass over its end ends.
 pub async fn in_steps_equals_at_once<H: SourceHarness>() {
     let mut practice = Practice::<H>::seeded().await;

@@ -125,6 +125,11 @@ pub(super) fn every_sort(
     next(&|patient| patient.first_name = Phi::new("Zo\u{eb} \"Q\" O'Quill\\".to_owned()));
     next(&|patient| patient.last_name = Phi::new("\u{d1}and\u{fa}, van der".to_owned()));
     next(&|patient| patient.preferred_name = Some(Phi::new("Quilly".to_owned())));
+    // Long, and two bytes to a letter in places.
+    next(&|patient| patient.last_name = Phi::new(format!("{LAST}-{}", "\u{f1}and".repeat(10))));
+    next(&|patient| {
+        patient.first_name = Phi::new(format!("{FIRST} {}", "Mar\u{ed}a ".repeat(5) + "J"))
+    });
     next(&|patient| patient.born = NaiveDate::from_ymd_opt(2004, 2, 29).map(Phi::new));
     next(&|patient| {
         patient.born = None;
