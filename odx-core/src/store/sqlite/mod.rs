@@ -86,7 +86,11 @@ pub(super) fn failed(cause: rusqlite::Error) -> Error {
             "the disk did not take what odx writes: look at its room, its quota and its health; nothing was stored, \
              odx goes on where it was"
         }
-        _ => "the state could not be read or written",
+        // Every statement is a constant of ours: where one does not fit, the file is not as odx wrote it.
+        _ => {
+            "the state file does not answer as odx wrote it; if that comes again, move it aside and run again: \
+             odx reads the practice anew and creates no duplicates"
+        }
     };
     Error::new(ErrorKind::State, text).with_cause(cause)
 }
