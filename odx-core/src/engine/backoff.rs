@@ -15,13 +15,8 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// Anywhere between nothing and twice the last bound.
-    pub(super) fn wait(self, attempt: u32) -> Duration {
-        self.share(attempt, fastrand::f64())
-    }
-
-    /// That share of the bound, 0 to 1: for those who failed together and shall
-    /// come back together.
+    /// That share of the bound, 0 to 1. A bound is twice the one before; a share
+    /// is thrown once for those who failed together and shall come back together.
     pub(super) fn share(self, attempt: u32, share: f64) -> Duration {
         self.bound(attempt).mul_f64(share)
     }
@@ -29,7 +24,17 @@ impl Backoff {
     /// What the other side asked for, within the cap, or the own pace. An absurd
     /// request never reaches this: it is not read as one.
     pub(super) fn honour(self, after: Option<Duration>, attempt: u32) -> Duration {
-        after.map_or_else(|| self.wait(attempt), |after| after.min(self.cap))
+        self.honour_share(after, attempt, fastrand::f64())
+    }
+
+    /// The same, at that share of the own pace.
+    pub(super) fn honour_share(
+        self,
+        after: Option<Duration>,
+        attempt: u32,
+        share: f64,
+    ) -> Duration {
+        after.map_or_else(|| self.share(attempt, share), |after| after.min(self.cap))
     }
 
     /// For failures that a person must mend: the whole bound, no jitter needed,
@@ -62,7 +67,7 @@ mod tests {
             cap: Duration::from_secs(2),
         };
         for attempt in 0..100 {
-            assert!(backoff.wait(attempt) <= backoff.cap);
+            assert!(backoff.honour(None, attempt) <= backoff.cap);
             assert!(backoff.honour(Some(Duration::from_secs(86_400)), attempt) <= backoff.cap);
         }
     }
@@ -72,7 +77,7 @@ mod tests {
         let backoff = Backoff {
             cap: Duration::from_secs(300),
         };
-        let waits: Vec<_> = (0..200).map(|_| backoff.wait(5)).collect();
+        let waits: Vec<_> = (0..200).map(|_| backoff.honour(None, 5)).collect();
         let bound = Duration::from_secs(8);
         assert!(waits.iter().all(|wait| *wait <= bound));
         assert!(waits.iter().any(|wait| *wait < bound / 4));

@@ -65,7 +65,7 @@ impl Stop {
 
 /// Shortest time between two rounds of deliveries: many parked ops come back
 /// one by one, and each round has a price.
-const BREATH: Duration = Duration::from_millis(50);
+pub(super) const BREATH: Duration = Duration::from_millis(50);
 
 impl Pipeline {
     /// Follows the practice until `stop`. Failures of the source and of the
@@ -183,7 +183,11 @@ impl Pipeline {
     }
 
     async fn swept_at(&self) -> Option<DateTime<Utc>> {
-        self.store.swept_at(self.source.id()).await.ok().flatten()
+        self.store
+            .last_seen(self.source.id())
+            .await
+            .ok()?
+            .swept_at()
     }
 
     async fn deliver_on(

@@ -1,6 +1,6 @@
 //! Takes households that are due, works out the difference, delivers it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Days, TimeDelta, Utc};
@@ -23,9 +23,6 @@ use crate::store::{AckCommit, Departure, Due, DueQuery, Epoch, Parked, Tried};
 const CHUNK: usize = 512;
 /// Stops are read again after this long at the latest before anything is sent.
 const STOPS_AGE: TimeDelta = TimeDelta::seconds(60);
-
-/// Why something waits whose contact the sink neither has nor is to get.
-const NOT_THERE: &str = "it is not in the crm";
 
 /// Delivers to one sink.
 #[derive(Debug)]
@@ -225,6 +222,8 @@ impl<'a> Courier<'a> {
         let mut tasks = Vec::new();
         // Contacts that the sink does not have now, or not in their newest state: what hangs from them waits.
         let mut held: HashMap<ExternalId, String> = HashMap::new();
+        // Those of them that it never had and is not to get.
+        let mut absent = HashSet::new();
         for (plan, standing) in plans.into_iter().zip(standings) {
             let id = plan.op.external_id();
             let tried = works
@@ -237,7 +236,8 @@ impl<'a> Courier<'a> {
                         self.pending.cleared.push(id.clone());
                     }
                     if plan.op.entity() == Entity::Contact && standing.acknowledged.is_none() {
-                        held.insert(id.clone(), NOT_THERE.to_owned());
+                        held.insert(id.clone(), "it is not in the crm".to_owned());
+                        absent.insert(id.clone());
                     }
                 }
                 Verdict::Waits => {
@@ -296,8 +296,7 @@ impl<'a> Courier<'a> {
         // it, but it waited for its contact and was not sent.
         let idle = tasks.extract_if(.., |job: &mut Job| {
             let op = &job.delivery.op;
-            let why = op.depends_on().and_then(|id| held.get(id));
-            op.intent == Intent::Retire && why.is_some_and(|why| why == NOT_THERE)
+            op.intent == Intent::Retire && op.depends_on().is_some_and(|id| absent.contains(id))
         });
         let ids = idle.map(|job| job.delivery.op.external_id().clone());
         self.pending.cleared.extend(ids);

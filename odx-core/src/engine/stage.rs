@@ -234,8 +234,7 @@ impl Courier<'_> {
                 return;
             }
             Outcome::Retry { after, reason } => {
-                let wait = after.unwrap_or_else(|| backoff.share(attempts, share));
-                (Some(wait.min(backoff.cap)), reason)
+                (Some(backoff.honour_share(after, attempts, share)), reason)
             }
             Outcome::Rejected { reason } if attempts < TRIES => {
                 (Some(backoff.share(attempts, share)), reason)

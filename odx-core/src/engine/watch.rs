@@ -2,16 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use super::follow::BREATH;
 use super::{Event, Pipeline, RunReport, Stop};
 use crate::health::{Alarm, Expected, Health};
 use crate::store::LastSeen;
-
-/// Polls may be as short as nothing.
-const BREATH: Duration = Duration::from_millis(50);
 
 /// Listens for one source for as long as a run takes.
 #[derive(Debug)]
@@ -69,6 +66,7 @@ impl<'a> Watch<'a> {
         // A pass that has just begun is waited for, however long ago the last one was.
         let mut wait = schedule.poll.saturating_mul(2);
         while !stop.is_set() {
+            // Polls may be as short as nothing.
             self.pipeline.pause(wait.max(BREATH), stop).await;
             if stop.is_set() {
                 return;

@@ -221,7 +221,7 @@ impl StateStore for MemoryStore {
         Ok(SourceState {
             epoch: Epoch(source.epoch),
             imported: source.imported,
-            swept_at: source.last_seen.listed.values().min().copied(),
+            swept_at: source.last_seen.swept_at(),
         })
     }
 
@@ -346,12 +346,6 @@ impl StateStore for MemoryStore {
 
     async fn cursor(&self, source: &SourceId) -> Result<Option<Cursor>> {
         Ok(self.lock().source(source)?.cursor.clone())
-    }
-
-    async fn swept_at(&self, source: &SourceId) -> Result<Option<DateTime<Utc>>> {
-        let inner = &mut self.lock();
-        let listed = &inner.source(source)?.last_seen.listed;
-        Ok(listed.values().min().copied())
     }
 
     async fn last_seen(&self, source: &SourceId) -> Result<LastSeen> {

@@ -69,6 +69,13 @@ pub struct LastSeen {
     pub listed: BTreeMap<RecordKind, DateTime<Utc>>,
 }
 
+impl LastSeen {
+    /// When the kind whose complete listing is the longest ago was last listed.
+    pub fn swept_at(&self) -> Option<DateTime<Utc>> {
+        self.listed.values().min().copied()
+    }
+}
+
 /// How much of a listing may vanish at once before a person is asked.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Brake {
@@ -360,12 +367,6 @@ pub trait StateStore: Debug + Send + Sync + 'static {
     /// # Errors
     /// See the trait.
     async fn cursor(&self, source: &SourceId) -> Result<Option<Cursor>>;
-
-    /// When the kind whose complete listing is the longest ago was last listed.
-    ///
-    /// # Errors
-    /// See the trait.
-    async fn swept_at(&self, source: &SourceId) -> Result<Option<DateTime<Utc>>>;
 
     /// When the source was last heard of: kept in the transactions that store
     /// its pages.

@@ -89,6 +89,22 @@ impl Mutants {
         Ok(Self::new(seed, corpus, words))
     }
 
+    /// Gives a parser ten thousand mutants of a folder's files, the same ones
+    /// each time.
+    ///
+    /// # Errors
+    /// As [`of_folder`](Self::of_folder).
+    pub fn feed(
+        folder: impl AsRef<std::path::Path>,
+        words: &[&str],
+        mut parse: impl FnMut(&[u8]),
+    ) -> std::io::Result<()> {
+        Self::of_folder(18, folder, words)?
+            .take(10_000)
+            .for_each(|mutant| parse(&mutant));
+        Ok(())
+    }
+
     fn pick(&mut self) -> Vec<u8> {
         let place = self.rng.usize(..self.corpus.len().max(1));
         self.corpus.get(place).cloned().unwrap_or_default()

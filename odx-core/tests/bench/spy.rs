@@ -119,10 +119,6 @@ impl StateStore for Spy {
         self.inner.cursor(source).await
     }
 
-    async fn swept_at(&self, source: &SourceId) -> Result<Option<DateTime<Utc>>> {
-        self.inner.swept_at(source).await
-    }
-
     async fn last_seen(&self, source: &SourceId) -> Result<LastSeen> {
         self.inner.last_seen(source).await
     }

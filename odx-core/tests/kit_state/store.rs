@@ -248,10 +248,6 @@ impl StateStore for Faulty {
         self.store().cursor(&self.source(source)).await
     }
 
-    async fn swept_at(&self, source: &SourceId) -> Result<Option<DateTime<Utc>>> {
-        self.store().swept_at(&self.source(source)).await
-    }
-
     async fn last_seen(&self, source: &SourceId) -> Result<LastSeen> {
         if self.lost(Plant::LastSeenLost) {
             return Ok(LastSeen::default());

@@ -57,7 +57,7 @@ async fn known(b: &Bench) -> String {
     format!(
         "{:?} {:?} {:?} {names:?} {:?} {:?} {:?} {:?} {:?}",
         b.store.cursor(source).await.unwrap(),
-        b.store.swept_at(source).await.unwrap(),
+        b.store.last_seen(source).await.unwrap().swept_at(),
         b.store.counts(source, sink).await.unwrap(),
         due.iter()
             .map(|due| (due.generation, &due.tried, &due.parked))

@@ -46,14 +46,17 @@ async fn rule_6_a_failed_read_is_never_no_rows(kind: Kind, folder: &Path) {
         SourceFault::SlowDown(None),
     ] {
         for page in 0..3 {
-            let listed = b.store.swept_at(b.source.id()).await.unwrap();
+            let listed = b.store.last_seen(b.source.id()).await.unwrap().swept_at();
             b.clock.advance(Duration::from_secs(25 * 3600));
             // Some pages are read, then it fails until the run gives up.
             b.fail_reading(page, vec![fault; 40]);
             let report = b.run().await;
             assert!(!report.complete, "{fault:?} at page {page}");
             assert_eq!((report.gone, report.held, report.sent), (0, 0, 0));
-            assert_eq!(b.store.swept_at(b.source.id()).await.unwrap(), listed);
+            assert_eq!(
+                b.store.last_seen(b.source.id()).await.unwrap().swept_at(),
+                listed
+            );
             b.source.recover();
             let report = b.run().await;
             assert_eq!((report.gone, report.held, report.complete), (0, 0, true));

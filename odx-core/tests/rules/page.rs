@@ -54,7 +54,7 @@ async fn stands(b: &Bench) -> (Option<Cursor>, u64, Vec<String>, Option<DateTime
         b.store.cursor(source).await.unwrap(),
         counts.patients,
         b.due().await,
-        b.store.swept_at(source).await.unwrap(),
+        b.store.last_seen(source).await.unwrap().swept_at(),
     )
 }
 

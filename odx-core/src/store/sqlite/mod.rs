@@ -2,6 +2,7 @@
 
 mod acks;
 mod due;
+mod failure;
 mod page;
 mod schema;
 mod seen;
@@ -16,6 +17,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 
+use self::failure::{damaged, failed, refuse};
 use super::view::DigestKey;
 use super::{
     AckCommit, Counts, Departure, Due, DueQuery, Epoch, LastSeen, Opening, PageCommit, PageOutcome,
@@ -55,57 +57,6 @@ impl std::fmt::Debug for SqliteStore {
             .field("path", &self.inner.path)
             .finish_non_exhaustive()
     }
-}
-
-/// A failure of SQLite. Its messages name tables and columns, never values.
-pub(super) fn failed(cause: rusqlite::Error) -> Error {
-    use rusqlite::{Error::*, ErrorCode};
-    let odd = matches!(
-        cause,
-        FromSqlConversionFailure(..)
-            | InvalidColumnType(..)
-            | IntegralValueOutOfRange(..)
-            | Utf8Error(..)
-    );
-    let text = match cause.sqlite_error_code() {
-        None if odd => return damaged("a value of another kind").with_cause(cause),
-        Some(ErrorCode::DiskFull) => {
-            "the disk is full: nothing was stored; make room, odx goes on where it was"
-        }
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another program holds the state file: close it, odx goes on where it was"
-        }
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            "the state file is damaged or no state file; move it aside and run again: \
-             odx reads the practice anew and creates no duplicates"
-        }
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            "the state file cannot be written here; give the account write access to its folder"
-        }
-        Some(ErrorCode::SystemIoFailure) => {
-            "the disk did not take what odx writes: look at its room, its quota and its health; nothing was stored, \
-             odx goes on where it was"
-        }
-        // Every statement is a constant of ours: where one does not fit, the file is not as odx wrote it.
-        _ => {
-            "the state file does not answer as odx wrote it; if that comes again, move it aside and run again: \
-             odx reads the practice anew and creates no duplicates"
-        }
-    };
-    Error::new(ErrorKind::State, text).with_cause(cause)
-}
-
-pub(super) fn refuse(why: &'static str) -> Error {
-    Error::new(ErrorKind::State, why)
-}
-
-/// Something in the file that odx cannot have written.
-pub(super) fn damaged(what: &'static str) -> Error {
-    let text = format!(
-        "the state file holds {what}; move it aside and run again: \
-         odx reads the practice anew and creates no duplicates"
-    );
-    Error::new(ErrorKind::State, text)
 }
 
 pub(super) fn int(n: u64) -> i64 {
@@ -338,12 +289,11 @@ fn open_run(db: &Transaction<'_>, opening: &Opening) -> Result<SourceState> {
             .map_err(failed)?;
         rows.collect::<Result<Vec<_>, _>>().map_err(failed)?
     };
-    let (source, epoch, imported, swept_at): (i64, i64, bool, Option<i64>) = db
+    let (source, epoch, imported): (i64, i64, bool) = db
         .query_row(
-            "SELECT id, epoch, imported, (SELECT min(swept_at) FROM listing WHERE listing.source = source.id) \
-             FROM source WHERE name = ?1",
+            "SELECT id, epoch, imported FROM source WHERE name = ?1",
             [&name],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )
         .map_err(failed)?;
     for (id, account) in &opening.sinks {
@@ -387,7 +337,7 @@ fn open_run(db: &Transaction<'_>, opening: &Opening) -> Result<SourceState> {
     Ok(SourceState {
         epoch: Epoch(uint(epoch)),
         imported,
-        swept_at: swept_at.map(time).transpose()?,
+        swept_at: last_seen(db, &name)?.swept_at(),
     })
 }
 
@@ -478,21 +428,6 @@ impl StateStore for SqliteStore {
             )
             .map(|cursor| cursor.map(Cursor::new))
             .map_err(failed)
-        })
-        .await
-    }
-
-    async fn swept_at(&self, source: &SourceId) -> Result<Option<DateTime<Utc>>> {
-        let source = source.to_string();
-        self.read(move |db, _| {
-            let at: Option<i64> = db
-                .query_row(
-                    "SELECT min(swept_at) FROM listing JOIN source ON source.id = source WHERE name = ?1",
-                    [source],
-                    |row| row.get(0),
-                )
-                .map_err(failed)?;
-            at.map(time).transpose()
         })
         .await
     }

@@ -100,7 +100,7 @@ pub async fn a_refused_page_leaves_nothing<H: StateHarness>() {
         let error = refused(b.store.commit_page(wrong).await, "a page from elsewhere");
         assert_eq!(error.kind(), ErrorKind::Superseded);
         assert_eq!(ok(b.store.cursor(&b.source).await), stands);
-        assert_eq!(ok(b.store.swept_at(&b.source).await), None);
+        assert_eq!(ok(b.store.last_seen(&b.source).await).swept_at(), None);
         assert_eq!(b.counted().await, (1, 0));
         assert_eq!(b.due().await, []);
     }
@@ -136,7 +136,7 @@ pub async fn a_commit_that_fails_midway_leaves_nothing<H: StateHarness>() {
     }
     refused(b.store.commit_page(page.clone()).await, "a broken page");
     assert_eq!(ok(b.store.cursor(&b.source).await), stands);
-    assert_eq!(ok(b.store.swept_at(&b.source).await), None);
+    assert_eq!(ok(b.store.last_seen(&b.source).await).swept_at(), None);
     assert_eq!(b.counted().await, (1, 0));
     assert_eq!(b.due().await, []);
     place.mend().await;

@@ -130,7 +130,10 @@ pub async fn offices_with_the_same_keys_never_mix<H: StateHarness>() {
     // Opening one does not supersede the other, and each feed is its own.
     main.commit(vec![person("2")], &[]).await;
     elm.commit(vec![person("3")], &[]).await;
-    assert_eq!(ok(main.store.swept_at(&main.source).await), None);
+    assert_eq!(
+        ok(main.store.last_seen(&main.source).await).swept_at(),
+        None
+    );
 }
 
 /// What one sink of a source acknowledged, set aside or was told to stop is not
