@@ -408,6 +408,7 @@ fn page(records: &[Record], epoch: Epoch, at: u64) -> PageCommit {
         today: day(),
         now: now(),
         brake: Brake::default(),
+        delivered: Vec::new(),
     }
 }
 

@@ -63,6 +63,16 @@ impl LedgerHash {
         Self::first_half(Sha256::digest(bytes).into())
     }
 
+    /// The hash of these parts, none of which can pass for a piece of another.
+    pub(crate) fn of_parts(parts: &[&[u8]]) -> Self {
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hasher.update(part);
+        }
+        Self::first_half(hasher.finalize().into())
+    }
+
     fn first_half(full: [u8; 32]) -> Self {
         let mut half = [0; 16];
         half.copy_from_slice(&full[..16]);

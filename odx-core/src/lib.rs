@@ -15,6 +15,7 @@ pub mod http;
 pub mod model;
 pub mod phi;
 pub mod policy;
+pub mod push;
 pub mod sink;
 pub mod source;
 pub mod store;

@@ -3,11 +3,13 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
+use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::id::{PatientKey, SourceId};
 use crate::model::{BadRecord, Record, RecordKey, RecordKind};
+use crate::push::PushSource;
 
 /// Where a feed stands: text that only its adapter reads.
 ///
@@ -82,6 +84,15 @@ impl PullRequest {
 pub enum Change {
     /// This is what the record looks like now.
     Upsert(Record),
+    /// What the record looked like at `stamp`, by the practice's own clock, as a
+    /// delivery told it. Applied only where no delivery told anything newer, and
+    /// never to a record that is gone. A feed says [`Upsert`](Self::Upsert).
+    Told {
+        /// The record.
+        record: Record,
+        /// When the practice last changed it.
+        stamp: NaiveDateTime,
+    },
     /// Proof that the record is gone.
     Gone(RecordKey),
     /// A row that could not be read. It hides nobody else.
@@ -185,6 +196,52 @@ impl Probe {
     }
 }
 
+/// How the next pass will read, decided before anything is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct Plan {
+    /// One line per thing that is read, in the order in which it is.
+    pub routes: Vec<Route>,
+}
+
+/// One line of a [`Plan`]. No patient data, no secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Route {
+    /// What is read, such as `recalls`.
+    pub what: String,
+    /// Which way, such as `one query per 100 rows`.
+    pub by: String,
+    /// How many requests that takes, where it can be told beforehand.
+    pub requests: Option<u64>,
+    /// Why this way, and what would open a better one.
+    pub why: String,
+}
+
+impl Plan {
+    /// These routes.
+    pub const fn new(routes: Vec<Route>) -> Self {
+        Self { routes }
+    }
+}
+
+impl Route {
+    /// A line.
+    pub fn new(
+        what: impl Into<String>,
+        by: impl Into<String>,
+        requests: Option<u64>,
+        why: impl Into<String>,
+    ) -> Self {
+        Self {
+            what: what.into(),
+            by: by.into(),
+            requests,
+            why: why.into(),
+        }
+    }
+}
+
 /// A practice system that can be read.
 ///
 /// The engine calls one method at a time per source. Every method is cancel
@@ -240,6 +297,20 @@ pub trait PracticeSource: Debug + Send + Sync + 'static {
     /// # Errors
     /// As [`pull`](Self::pull).
     async fn refresh(&self, patient: &PatientKey) -> Result<Vec<Change>>;
+
+    /// How a pass that begins at this request would read. A source that has only
+    /// one way says nothing.
+    ///
+    /// # Errors
+    /// As [`pull`](Self::pull): a plan may need to know what the practice permits.
+    async fn plan(&self, _req: &PullRequest) -> Result<Plan> {
+        Ok(Plan::default())
+    }
+
+    /// The other half of a source that also calls by itself.
+    fn push(&self) -> Option<&dyn PushSource> {
+        None
+    }
 
     /// Requests made so far, for the report. Requests to a throttled system
     /// are counted like money.

@@ -106,6 +106,7 @@ impl<const PLANT: usize> StateHarness for Planted<PLANT> {
             today: DateTime::<Utc>::UNIX_EPOCH.date_naive(),
             now: DateTime::<Utc>::UNIX_EPOCH,
             brake: Brake::default(),
+            delivered: Vec::new(),
         };
         store.commit_page(commit).await.unwrap();
         Supported::Yes

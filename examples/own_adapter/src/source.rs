@@ -123,7 +123,7 @@ impl PracticeSource for Chairside {
         for line in self.read().await?.from(0) {
             let change = convert::change(line)?;
             let key = match &change {
-                Change::Upsert(record) => record.key(),
+                Change::Upsert(record) | Change::Told { record, .. } => record.key(),
                 Change::Gone(key) => key.clone(),
                 Change::Unreadable(bad) => RecordKey::new(bad.kind, bad.native.clone()),
             };

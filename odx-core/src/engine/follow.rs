@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chrono::{DateTime, Days, Utc};
+use chrono::{DateTime, Days, TimeDelta, Utc};
 use tokio::sync::{Notify, watch};
 
 use super::ingest::Reader;
@@ -177,7 +177,57 @@ impl Pipeline {
             report.finished = self.clock.now();
             self.observer.event(&Event::Report(&report));
             news.iter().for_each(Notify::notify_one);
-            self.pause(wait, stop).await;
+            self.listen(&mut reader, wait, news, stop).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the next pass, and meanwhile applies what the practice sends by
+    /// itself, also while it cannot be read.
+    async fn listen(
+        &self,
+        reader: &mut Reader<'_>,
+        wait: Duration,
+        news: &[Notify],
+        stop: &Stop,
+    ) -> Result<()> {
+        let id = self.source.id();
+        let next = self.clock.now() + TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX);
+        let mut heeds = self.source.push().is_some() && reader.resume().await.is_ok();
+        while !stop.is_set() {
+            let left = (next - self.clock.now()).to_std().unwrap_or_default();
+            tokio::select! {
+                () = self.pause(left, stop) => return Ok(()),
+                arrived = self.store.await_delivery(id), if heeds => {
+                    heeds = arrived.is_ok() && reader.is_begun();
+                }
+            }
+            if !heeds {
+                // What came stays in the inbox; the next pass tries again.
+                continue;
+            }
+            let mut report =
+                RunReport::new(self.office.id().as_str(), Mode::Live, self.clock.now());
+            let before = self.source.requests();
+            let mut end = reader.hear(&mut report).await;
+            news.iter().for_each(Notify::notify_one);
+            if matches!(end, Ok(true)) {
+                end = reader.pass(&mut report, stop).await.map(|()| false);
+                news.iter().for_each(Notify::notify_one);
+            }
+            match end {
+                Ok(_) => report.complete = true,
+                Err(error) if matches!(error.kind(), ErrorKind::Superseded | ErrorKind::Bug) => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    self.problem(&mut report, &error, Some(next));
+                    heeds = reader.resume().await.is_ok() && error.kind() != ErrorKind::State;
+                }
+            }
+            report.source_requests = self.source.requests() - before;
+            report.finished = self.clock.now();
+            self.observer.event(&Event::Report(&report));
         }
         Ok(())
     }

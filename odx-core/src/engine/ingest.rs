@@ -6,6 +6,7 @@ use crate::engine::follow::Stop;
 use crate::engine::{Event, Pipeline, RunReport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::{broken, reach};
+use crate::push::DeliveryId;
 use crate::source::{Cursor, Extent, Page, Position, PullRequest};
 use crate::store::{Epoch, PageCommit};
 
@@ -25,6 +26,8 @@ pub(super) struct Reader<'a> {
     cursor: Option<Cursor>,
     /// What was pulled and is not stored yet, and where the feed stood before.
     held: Option<(Option<Cursor>, Page)>,
+    /// The deliveries that the held page says.
+    delivered: Vec<DeliveryId>,
     extent: Extent,
 }
 
@@ -35,8 +38,14 @@ impl<'a> Reader<'a> {
             epoch,
             cursor: None,
             held: None,
+            delivered: Vec::new(),
             extent,
         }
+    }
+
+    /// Whether the feed has begun.
+    pub(super) const fn is_begun(&self) -> bool {
+        self.cursor.is_some()
     }
 
     pub(super) const fn set_extent(&mut self, extent: Extent) {
@@ -46,10 +55,9 @@ impl<'a> Reader<'a> {
     /// Reads from where the feed stands to the end of the pass, or to a stop.
     pub(super) async fn pass(&mut self, report: &mut RunReport, stop: &Stop) -> Result<()> {
         let Pipeline { source, store, .. } = self.pipeline;
-        // As it was stored: after a failed commit nobody else knows whether it was.
-        self.cursor = store.cursor(source.id()).await?;
-        self.held = None;
+        self.resume().await?;
         for _ in 0..MOST_PAGES {
+            self.hear(report).await?;
             let request = PullRequest::after(self.cursor.clone()).with_extent(self.extent);
             let began = Instant::now();
             let pulled = tokio::select! {
@@ -87,6 +95,71 @@ impl<'a> Reader<'a> {
             ErrorKind::Protocol,
             "the source's list has no end",
         ))
+    }
+
+    /// Applies what the practice has sent by itself. Between two pages, never
+    /// beside one: what a page was asked for before it came is older than that.
+    /// True: the feed is to look at something at once.
+    pub(super) async fn hear(&mut self, report: &mut RunReport) -> Result<bool> {
+        let Pipeline {
+            source,
+            store,
+            schedule,
+            ..
+        } = self.pipeline;
+        let Some(push) = source.push() else {
+            return Ok(false);
+        };
+        let mut more = false;
+        loop {
+            // Before the feed has begun there is nothing that news could be news to.
+            let (Some(cursor), deliveries) = (
+                self.cursor.clone(),
+                store.inbox(source.id(), schedule.rows_together).await?,
+            ) else {
+                return Ok(false);
+            };
+            if deliveries.is_empty() {
+                return Ok(more);
+            }
+            self.store(report).await?;
+            for delivery in deliveries {
+                let from = self.cursor.as_ref().unwrap_or(&cursor);
+                let page = match push.told(&delivery, from) {
+                    Ok(page) => page,
+                    // The pull that follows finds the same, and starts the feed over.
+                    Err(error) if error.kind() == ErrorKind::CursorExpired => {
+                        self.store(report).await?;
+                        return Ok(true);
+                    }
+                    Err(error) => {
+                        // The feed brings what it said.
+                        self.pipeline.problem(report, &error, None);
+                        Page {
+                            changes: Vec::new(),
+                            swept: Vec::new(),
+                            position: Position::CaughtUp(from.clone()),
+                        }
+                    }
+                };
+                more |= matches!(page.position, Position::More(_));
+                self.delivered.push(delivery.id());
+                if self.hold(page) >= schedule.rows_together {
+                    self.store(report).await?;
+                }
+            }
+            self.store(report).await?;
+        }
+    }
+
+    /// Where the feed stands is read from the state again: somebody else may
+    /// have moved it, and after a failed commit nobody knows.
+    pub(super) async fn resume(&mut self) -> Result<()> {
+        let Pipeline { source, store, .. } = self.pipeline;
+        self.cursor = store.cursor(source.id()).await?;
+        self.held = None;
+        self.delivered.clear();
+        Ok(())
     }
 
     /// Keeps a page for the next commit. Returns how many rows wait for it.
@@ -132,6 +205,7 @@ impl<'a> Reader<'a> {
                 today: office.today(now),
                 now,
                 brake: *brake,
+                delivered: std::mem::take(&mut self.delivered),
             })
             .await?;
         reach("page.after_commit");

@@ -101,6 +101,7 @@ fn page(epoch: Epoch, from: Option<Cursor>) -> PageCommit {
         today: NOW.date_naive(),
         now: NOW,
         brake: Brake::default(),
+        delivered: Vec::new(),
     }
 }
 

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+
+use tokio::sync::watch;
 
 use super::view::{self, Digest, DigestKey, Row};
 use super::{
@@ -16,6 +18,7 @@ use crate::failpoint::broken;
 use crate::hash::LedgerHash;
 use crate::id::{ExternalId, ExternalIds, HouseholdKey, SinkId, SourceId};
 use crate::model::{Blocked, Channel, HouseholdView, Member, RecordKind};
+use crate::push::Delivery;
 use crate::sink::{Account, Suppression};
 use crate::source::{Change, Cursor, Position};
 
@@ -23,6 +26,8 @@ use crate::source::{Change, Cursor, Position};
 pub struct MemoryStore {
     key: DigestKey,
     inner: Mutex<Inner>,
+    /// Rings whenever a delivery has been stored.
+    bell: watch::Sender<()>,
 }
 
 impl std::fmt::Debug for MemoryStore {
@@ -48,6 +53,8 @@ struct Source {
     unreadable: BTreeMap<(RecordKind, String), u64>,
     listing: BTreeMap<RecordKind, u64>,
     runs: Vec<(DateTime<Utc>, String)>,
+    inbox: Vec<Delivery>,
+    delivered: BTreeMap<[u8; 16], DateTime<Utc>>,
 }
 
 struct Stored {
@@ -59,6 +66,8 @@ struct Stored {
     seen: u64,
     missed: bool,
     gone: bool,
+    /// The stamp of the newest delivery that told it.
+    told: Option<NaiveDateTime>,
 }
 
 struct Sink {
@@ -84,6 +93,7 @@ impl Default for MemoryStore {
         Self {
             key: DigestKey::random(),
             inner: Mutex::default(),
+            bell: watch::Sender::new(()),
         }
     }
 }
@@ -235,8 +245,20 @@ impl StateStore for MemoryStore {
         let mut raised = BTreeSet::new();
         let mut body = Vec::new();
         for change in commit.page.changes {
+            let stamp = match &change {
+                Change::Told { stamp, .. } => Some(*stamp),
+                _ => None,
+            };
             match change {
-                Change::Upsert(record) => {
+                Change::Told { record, .. }
+                    if source
+                        .records
+                        .get(&(record.kind(), record.native().to_owned()))
+                        .is_some_and(|known| known.gone || known.told > stamp) =>
+                {
+                    outcome.unchanged += 1;
+                }
+                Change::Upsert(record) | Change::Told { record, .. } => {
                     let hash = record.encode(&mut body).map_err(|_| {
                         Error::new(ErrorKind::Bug, "a record could not be written as json")
                     })?;
@@ -247,12 +269,14 @@ impl StateStore for MemoryStore {
                     if let Some(known) = source.records.get_mut(&key) {
                         known.seen = seen;
                         known.missed = false;
+                        known.told = stamp.or(known.told);
                         if known.hash == hash && !known.gone {
                             outcome.unchanged += 1;
                             continue;
                         }
                     }
                     outcome.changed += 1;
+                    let told = source.records.get(&key).and_then(|known| known.told);
                     let before = source.records.get(&key).map(|known| known.parent.clone());
                     raised.extend(before.and_then(|parent| source.household(kind, &parent)));
                     source.records.insert(
@@ -265,6 +289,7 @@ impl StateStore for MemoryStore {
                             seen,
                             missed: false,
                             gone: false,
+                            told: stamp.or(told),
                         },
                     );
                     raised.extend(source.household(kind, record.parent()));
@@ -331,11 +356,24 @@ impl StateStore for MemoryStore {
             source.listing.insert(kind, number + 1);
             source.last_seen.listed.insert(kind, commit.now);
         }
-        if let Position::CaughtUp(_) = commit.page.position {
-            source.imported = true;
-            source.last_seen.success = Some(commit.now);
+        if commit.delivered.is_empty() {
+            if let Position::CaughtUp(_) = commit.page.position {
+                source.imported = true;
+                source.last_seen.success = Some(commit.now);
+            }
+            source.last_seen.page = Some(commit.now);
+        } else {
+            source
+                .inbox
+                .retain(|delivery| !commit.delivered.contains(&delivery.id()));
+            let Source {
+                inbox, delivered, ..
+            } = &mut *source;
+            delivered.retain(|id, at| {
+                commit.now - *at <= super::DELIVERIES_KNOWN
+                    || inbox.iter().any(|waiting| waiting.id().as_bytes() == id)
+            });
         }
-        source.last_seen.page = Some(commit.now);
         if outcome.is_news() {
             source.last_seen.change = Some(commit.now);
         }
@@ -354,6 +392,40 @@ impl StateStore for MemoryStore {
 
     async fn restart_feed(&self, source: &SourceId, epoch: Epoch) -> Result<()> {
         self.lock().current(source, epoch)?.cursor = None;
+        Ok(())
+    }
+
+    async fn receive(&self, source: &SourceId, delivery: Delivery) -> Result<bool> {
+        let mut inner = self.lock();
+        let source = inner.sources.entry(source.clone()).or_default();
+        let fresh = source
+            .delivered
+            .insert(*delivery.id().as_bytes(), delivery.received())
+            .is_none();
+        if fresh {
+            source.inbox.push(delivery);
+            self.bell.send_replace(());
+        }
+        Ok(fresh)
+    }
+
+    async fn inbox(&self, source: &SourceId, most: usize) -> Result<Vec<Delivery>> {
+        let inner = self.lock();
+        let waiting = inner.sources.get(source).map(|source| &source.inbox);
+        Ok(waiting.into_iter().flatten().take(most).cloned().collect())
+    }
+
+    async fn await_delivery(&self, source: &SourceId) -> Result<()> {
+        let mut bell = self.bell.subscribe();
+        while self
+            .lock()
+            .sources
+            .get(source)
+            .is_none_or(|source| source.inbox.is_empty())
+        {
+            // The sender lives as long as this store.
+            drop(bell.changed().await);
+        }
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
 
 use crate::error::Result;
@@ -21,12 +21,17 @@ use crate::failpoint::broken;
 use crate::hash::LedgerHash;
 use crate::id::{ExternalId, ExternalIds, HouseholdKey, SinkId, SourceId};
 use crate::model::{HouseholdView, RecordKind};
+use crate::push::{Delivery, DeliveryId};
 use crate::sink::{Account, Suppression};
 use crate::source::{Cursor, Page};
 
 pub use memory::MemoryStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
+
+/// So long a delivery that comes again is known: a sender repeats what it could
+/// not deliver for three days.
+const DELIVERIES_KNOWN: TimeDelta = TimeDelta::days(4);
 
 /// Reports kept per source.
 const RUNS_KEPT: usize = 200;
@@ -123,6 +128,9 @@ pub struct PageCommit {
     pub now: DateTime<Utc>,
     /// The safety brake.
     pub brake: Brake,
+    /// Which deliveries it says. They leave the inbox with it. A page that was
+    /// told and not read is no sign that the source can be read.
+    pub delivered: Vec<DeliveryId>,
 }
 
 /// What a page came to.
@@ -380,6 +388,28 @@ pub trait StateStore: Debug + Send + Sync + 'static {
     /// # Errors
     /// See the trait.
     async fn restart_feed(&self, source: &SourceId, epoch: Epoch) -> Result<()>;
+
+    /// Puts a delivery into the source's inbox, durably, before anybody is told
+    /// that it came. False: it came before, within the last four days.
+    ///
+    /// Needs no epoch: whoever receives is not the one who reads.
+    ///
+    /// # Errors
+    /// See the trait. Nothing may be acknowledged then.
+    async fn receive(&self, source: &SourceId, delivery: Delivery) -> Result<bool>;
+
+    /// The oldest deliveries of the inbox that are not applied yet, at most
+    /// `most` of them and not much more than 8 MiB.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn inbox(&self, source: &SourceId, most: usize) -> Result<Vec<Delivery>>;
+
+    /// Returns when the source's inbox holds something, at once if it does.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn await_delivery(&self, source: &SourceId) -> Result<()>;
 
     /// Households that are ahead of what the sink has seen, whose day has come,
     /// or which hold a parked op whose time has come.

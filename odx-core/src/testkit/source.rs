@@ -3,11 +3,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{PatientKey, SourceId};
 use crate::model::{BadRecord, Record, RecordKey, RecordKind};
+use crate::push::{Delivery, PushSource};
 use crate::source::{
     Capabilities, Change, Cursor, Extent, Page, Position, PracticeSource, Probe, PullRequest, Swept,
 };
@@ -66,6 +68,7 @@ struct Inner {
     hidden: bool,
     bad: Vec<BadRecord>,
     faults: VecDeque<SourceFault>,
+    told: Vec<Vec<Change>>,
     stamp: u64,
     pulls: u64,
 }
@@ -129,6 +132,13 @@ impl MemorySource {
         self.lock().hidden = hidden;
     }
 
+    /// What the practice would send to tell these changes.
+    pub fn telling(&self, changes: Vec<Change>, now: DateTime<Utc>) -> Delivery {
+        let mut inner = self.lock();
+        inner.told.push(changes);
+        Delivery::new("", (inner.told.len() - 1).to_string().into_bytes(), now)
+    }
+
     /// Forgets the failures that were still to come.
     pub fn recover(&self) {
         self.lock().faults.clear();
@@ -159,6 +169,27 @@ fn write(place: &Place) -> Result<Cursor> {
     serde_json::to_string(place)
         .map(Cursor::new)
         .map_err(|_| Error::new(ErrorKind::Bug, "a place is not json"))
+}
+
+impl PushSource for MemorySource {
+    fn told(&self, delivery: &Delivery, cursor: &Cursor) -> Result<Page> {
+        let place = read(cursor)?;
+        let number = std::str::from_utf8(delivery.body().expose())
+            .ok()
+            .and_then(|text| text.parse::<usize>().ok());
+        let changes = number
+            .and_then(|number| self.lock().told.get(number).cloned())
+            .ok_or_else(|| Error::new(ErrorKind::Protocol, "not a delivery of this source"))?;
+        Ok(Page {
+            changes,
+            swept: Vec::new(),
+            position: if place.after.is_some() {
+                Position::More(cursor.clone())
+            } else {
+                Position::CaughtUp(cursor.clone())
+            },
+        })
+    }
 }
 
 #[async_trait]
@@ -259,6 +290,10 @@ impl PracticeSource for MemorySource {
             .map(Change::Upsert)
             .chain(bad.into_iter().map(Change::Unreadable))
             .collect())
+    }
+
+    fn push(&self) -> Option<&dyn PushSource> {
+        Some(self)
     }
 
     fn requests(&self) -> u64 {

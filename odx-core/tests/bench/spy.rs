@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use odx_core::push::Delivery;
 use odx_core::sink::Suppression;
 use odx_core::source::Cursor;
 use odx_core::store::{
@@ -125,6 +126,18 @@ impl StateStore for Spy {
 
     async fn restart_feed(&self, source: &SourceId, epoch: Epoch) -> Result<()> {
         self.inner.restart_feed(source, epoch).await
+    }
+
+    async fn receive(&self, source: &SourceId, delivery: Delivery) -> Result<bool> {
+        self.inner.receive(source, delivery).await
+    }
+
+    async fn inbox(&self, source: &SourceId, most: usize) -> Result<Vec<Delivery>> {
+        self.inner.inbox(source, most).await
+    }
+
+    async fn await_delivery(&self, source: &SourceId) -> Result<()> {
+        self.inner.await_delivery(source).await
     }
 
     async fn due(&self, query: &DueQuery) -> Result<Vec<Due>> {

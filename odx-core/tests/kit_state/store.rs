@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use odx_core::model::{Patient, Record};
+use odx_core::push::Delivery;
 use odx_core::sink::Suppression;
 use odx_core::source::{Change, Cursor};
 use odx_core::store::{
@@ -269,6 +270,18 @@ impl StateStore for Faulty {
         let source = self.source(source);
         let epoch = self.epoch(&source, epoch, Plant::EpochUncheckedForRestart);
         self.store().restart_feed(&source, epoch).await
+    }
+
+    async fn receive(&self, source: &SourceId, delivery: Delivery) -> Result<bool> {
+        self.store().receive(&self.source(source), delivery).await
+    }
+
+    async fn inbox(&self, source: &SourceId, most: usize) -> Result<Vec<Delivery>> {
+        self.store().inbox(&self.source(source), most).await
+    }
+
+    async fn await_delivery(&self, source: &SourceId) -> Result<()> {
+        self.store().await_delivery(&self.source(source)).await
     }
 
     async fn due(&self, query: &DueQuery) -> Result<Vec<Due>> {

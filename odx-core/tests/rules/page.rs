@@ -43,6 +43,7 @@ fn page(b: &Bench, epoch: Epoch, from: Option<&str>, to: &str, names: &[&str]) -
         today: NOW.date_naive(),
         now: NOW,
         brake: Brake::default(),
+        delivered: Vec::new(),
     }
 }
 

@@ -49,6 +49,7 @@ async fn rule_10_debug_shows_no_patient(kind: Kind, folder: &Path) {
         today: noon().date_naive(),
         now: noon(),
         brake: Brake::default(),
+        delivered: Vec::new(),
     };
     b.crm.fail([Fault::Lost(1), Fault::NotNow]);
     let report = b.run().await;

@@ -82,6 +82,7 @@ async fn rule_2_a_change_meanwhile_keeps_the_household_due(kind: Kind, folder: &
             today: noon().date_naive(),
             now: noon(),
             brake: Brake::default(),
+            delivered: Vec::new(),
         };
         b.store.commit_page(commit).await.unwrap();
         b.store.release();

@@ -3,6 +3,7 @@
 mod acks;
 mod due;
 mod failure;
+mod inbox;
 mod page;
 mod schema;
 mod seen;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
+use tokio::sync::watch;
 
 use self::failure::{damaged, failed, refuse};
 use super::view::DigestKey;
@@ -27,6 +29,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::{broken, reach};
 use crate::id::{ExternalId, ExternalIds, IdScheme, SinkId, SourceId};
 use crate::model::RecordKind;
+use crate::push::Delivery;
 use crate::sink::{Account, Suppression};
 use crate::source::Cursor;
 
@@ -47,6 +50,8 @@ struct Inner {
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
     key: DigestKey,
+    /// Rings whenever a delivery has been stored.
+    bell: watch::Sender<()>,
     // Held until the store goes: the lock ends with it, also at kill -9.
     _lock: File,
 }
@@ -124,6 +129,7 @@ impl SqliteStore {
                 writer: Mutex::new(writer),
                 reader: Mutex::new(reader),
                 key: DigestKey(key),
+                bell: watch::Sender::new(()),
                 _lock: lock,
             }),
         })
@@ -447,6 +453,34 @@ impl StateStore for SqliteStore {
             Ok(())
         })
         .await
+    }
+
+    async fn receive(&self, source: &SourceId, delivery: Delivery) -> Result<bool> {
+        let source = source.clone();
+        let fresh = self
+            .write(move |db, _| inbox::receive(db, &source, &delivery))
+            .await?;
+        if fresh {
+            self.inner.bell.send_replace(());
+        }
+        Ok(fresh)
+    }
+
+    async fn inbox(&self, source: &SourceId, most: usize) -> Result<Vec<Delivery>> {
+        let source = source.clone();
+        self.read(move |db, _| inbox::load(db, &source, most)).await
+    }
+
+    async fn await_delivery(&self, source: &SourceId) -> Result<()> {
+        let mut bell = self.inner.bell.subscribe();
+        loop {
+            let source = source.clone();
+            if self.read(move |db, _| inbox::holds(db, &source)).await? {
+                return Ok(());
+            }
+            // The sender lives as long as this store.
+            drop(bell.changed().await);
+        }
     }
 
     async fn due(&self, query: &DueQuery) -> Result<Vec<Due>> {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use chrono::NaiveDateTime;
 use rusqlite::{CachedStatement, OptionalExtension as _, Transaction, params};
 
+use super::inbox;
 use super::seen::{Shown, Sightings};
 use super::{current, day, failed, int, uint};
 use crate::error::{Error, ErrorKind, Result};
@@ -51,6 +53,7 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &PageCommit) -> Result<PageOu
     for change in &commit.page.changes {
         match change {
             Change::Upsert(record) => work.upsert(record, &mut body)?,
+            Change::Told { record, stamp } => work.told(record, *stamp, &mut body)?,
             Change::Gone(key) => work.gone(key)?,
             Change::Unreadable(bad) => work.unreadable(bad)?,
         }
@@ -62,9 +65,11 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &PageCommit) -> Result<PageOu
     work.settle()?;
     work.raise()?;
     reach("page.in_transaction");
-    let caught_up = matches!(commit.page.position, Position::CaughtUp(_));
+    inbox::applied(db, source, commit)?;
+    let read = commit.delivered.is_empty();
+    let caught_up = read && matches!(commit.page.position, Position::CaughtUp(_));
     db.prepare_cached(
-        "UPDATE source SET cursor = ?2, imported = imported OR ?3, page_at = ?4, \
+        "UPDATE source SET cursor = ?2, imported = imported OR ?3, page_at = iif(?6, ?4, page_at), \
          success_at = iif(?3, ?4, success_at), change_at = iif(?5, ?4, change_at) WHERE id = ?1",
     )
     .and_then(|mut q| {
@@ -73,7 +78,8 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &PageCommit) -> Result<PageOu
             commit.page.position.cursor().as_str(),
             caught_up,
             commit.now.timestamp_millis(),
-            work.outcome.is_news()
+            work.outcome.is_news(),
+            read
         ])
     })
     .map_err(failed)?;
@@ -107,7 +113,7 @@ impl<'a> Statements<'a> {
         let prepare = |sql| db.prepare_cached(sql).map_err(failed);
         Ok(Self {
             known: prepare(
-                "SELECT id, hash, missed, gone, parent FROM record WHERE source = ?1 AND kind = ?2 AND native = ?3",
+                "SELECT id, hash, missed, gone, parent, told FROM record WHERE source = ?1 AND kind = ?2 AND native = ?3",
             )?,
             parent: prepare(
                 "SELECT parent FROM record WHERE source = ?1 AND kind = 0 AND native = ?2",
@@ -128,6 +134,8 @@ struct Known {
     gone: bool,
     /// Left out where nothing has changed.
     parent: Option<String>,
+    /// The stamp of the newest delivery that told it.
+    told: Option<i64>,
 }
 
 impl Work<'_> {
@@ -153,6 +161,7 @@ impl Work<'_> {
                     missed: row.get(2)?,
                     gone,
                     parent: (!settled).then(|| row.get(4)).transpose()?,
+                    told: row.get(5)?,
                 })
             })
             .optional()
@@ -245,6 +254,32 @@ impl Work<'_> {
                 .and_then(|mut q| q.execute(params![self.source, kind.code(), record.native()]))
                 .map_err(failed)?;
         }
+        Ok(())
+    }
+
+    /// What a delivery told, unless a newer one told something else, or the
+    /// record is known to be gone: keys are not used twice.
+    fn told(&mut self, record: &Record, stamp: NaiveDateTime, body: &mut Vec<u8>) -> Result<()> {
+        let stamp = stamp.and_utc().timestamp();
+        let known = self.known(record.kind(), record.native(), None)?;
+        if known.is_some_and(|known| known.gone || known.told.is_some_and(|told| told > stamp)) {
+            self.outcome.unchanged += 1;
+            return Ok(());
+        }
+        self.upsert(record, body)?;
+        self.db
+            .prepare_cached(
+                "UPDATE record SET told = ?4 WHERE source = ?1 AND kind = ?2 AND native = ?3",
+            )
+            .and_then(|mut q| {
+                q.execute(params![
+                    self.source,
+                    record.kind().code(),
+                    record.native(),
+                    stamp
+                ])
+            })
+            .map_err(failed)?;
         Ok(())
     }
 

@@ -10,7 +10,10 @@ use crate::store::view::DigestKey;
 const APPLICATION_ID: i32 = 0x6f64_7831;
 
 /// One step per schema version, oldest first. Never edit one that was released.
-const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+];
 
 /// Brings the file to the newest schema, or refuses it with a sentence.
 pub(super) fn migrate(db: &mut Connection) -> Result<()> {

@@ -70,6 +70,7 @@ impl Feed {
                 Change::Gone(key) => {
                     self.shown.remove(key);
                 }
+                Change::Told { .. } => panic!("a feed reads, only a delivery tells"),
                 Change::Unreadable(_) => {}
             }
         }
@@ -183,7 +184,7 @@ impl Pass {
 
 fn shows(change: &Change) -> Option<RecordKey> {
     match change {
-        Change::Upsert(record) => Some(record.key()),
+        Change::Upsert(record) | Change::Told { record, .. } => Some(record.key()),
         Change::Unreadable(bad) => Some(RecordKey::new(bad.kind, bad.native.clone())),
         Change::Gone(_) => None,
     }

@@ -138,6 +138,7 @@ impl Bench {
                 floor: 3,
                 share: 0.5,
             },
+            delivered: Vec::new(),
         }
     }
 
