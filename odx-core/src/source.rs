@@ -93,10 +93,37 @@ pub enum Change {
         /// When the practice last changed it.
         stamp: NaiveDateTime,
     },
+    /// A listing shows that the record is there, and says no more about it.
+    Seen(RecordKey),
+    /// Of this kind the patient has the records with these native ids and no
+    /// others. Another that is known counts as missing from a listing; where the
+    /// source says by itself that one of them was `removed`, as gone.
+    Whole {
+        /// Whose records.
+        patient: PatientKey,
+        /// Of which kind; not patients.
+        kind: RecordKind,
+        /// Their native ids.
+        keys: Vec<String>,
+        /// The source told that one of these was removed.
+        removed: bool,
+    },
     /// Proof that the record is gone.
     Gone(RecordKey),
     /// A row that could not be read. It hides nobody else.
     Unreadable(BadRecord),
+}
+
+impl Change {
+    /// Which record it is about, if it is about one.
+    pub fn key(&self) -> Option<RecordKey> {
+        Some(match self {
+            Self::Upsert(record) | Self::Told { record, .. } => record.key(),
+            Self::Seen(key) | Self::Gone(key) => key.clone(),
+            Self::Unreadable(bad) => RecordKey::new(bad.kind, bad.native.clone()),
+            Self::Whole { .. } => return None,
+        })
+    }
 }
 
 /// "A complete listing of this kind ends here": what no page has shown since

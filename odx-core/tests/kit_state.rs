@@ -152,6 +152,8 @@ plants! {
     RepeatsNotNoted => a_listing_over_several_pages_counts_as_one,
         a_sighting_between_two_listings_starts_the_count_again;
     NoBrake => more_than_the_brake_lets_go_stays;
+    SeenNotNoted => a_record_that_is_only_seen_is_not_missing;
+    WholeNotHeeded => what_a_patients_own_list_lacks_is_missed_or_where_that_was_told_gone;
     EpochsShared => every_run_has_an_epoch_of_its_own;
     EpochUnchecked => a_stale_epoch_commits_nothing;
     EpochUncheckedForRestart => a_stale_epoch_commits_nothing;

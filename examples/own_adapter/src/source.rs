@@ -122,12 +122,7 @@ impl PracticeSource for Chairside {
         let mut latest = BTreeMap::new();
         for line in self.read().await?.from(0) {
             let change = convert::change(line)?;
-            let key = match &change {
-                Change::Upsert(record) | Change::Told { record, .. } => record.key(),
-                Change::Gone(key) => key.clone(),
-                Change::Unreadable(bad) => RecordKey::new(bad.kind, bad.native.clone()),
-            };
-            latest.insert(key, change);
+            latest.extend(change.key().map(|key| (key, change)));
         }
         latest.retain(|key, change| match change {
             Change::Upsert(Record::Recall(recall)) => recall.patient == *patient,

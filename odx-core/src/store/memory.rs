@@ -294,6 +294,39 @@ impl StateStore for MemoryStore {
                     );
                     raised.extend(source.household(kind, record.parent()));
                 }
+                Change::Seen(key) => {
+                    let seen = source.listing.get(&key.kind()).copied().unwrap_or_default();
+                    let key = (key.kind(), key.native().to_owned());
+                    if let Some(known) = source.records.get_mut(&key) {
+                        known.seen = seen;
+                        known.missed = false;
+                    }
+                }
+                Change::Whole {
+                    patient,
+                    kind,
+                    keys,
+                    removed,
+                } => {
+                    let household = source.household(kind, patient.native());
+                    let others = source.records.iter_mut().filter(|((k, native), stored)| {
+                        *k == kind
+                            && kind != RecordKind::Patient
+                            && stored.parent == patient.native()
+                            && !stored.gone
+                            && !keys.contains(native)
+                    });
+                    for (_, stored) in others {
+                        if removed {
+                            stored.gone = true;
+                            stored.changed_on = commit.today;
+                            outcome.gone += 1;
+                            raised.extend(household.clone());
+                        } else {
+                            stored.missed = true;
+                        }
+                    }
+                }
                 Change::Gone(key) => {
                     let kind = key.kind();
                     if let Some(known) = source.records.get_mut(&(kind, key.native().to_owned()))

@@ -145,6 +145,8 @@ impl Faulty {
                     .then_some(Change::Upsert(Record::Recall(recall)))
             }
             Change::Unreadable(_) if self.is(Plant::UnreadableDropped) => None,
+            Change::Seen(_) if self.is(Plant::SeenNotNoted) => None,
+            Change::Whole { .. } if self.is(Plant::WholeNotHeeded) => None,
             other => Some(other),
         }
     }

@@ -11,6 +11,7 @@ use super::{current, day, failed, int, uint};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::{broken, reach};
 use crate::hash::LedgerHash;
+use crate::id::PatientKey;
 use crate::model::{BadRecord, Record, RecordKey, RecordKind};
 use crate::source::{Change, Position};
 use crate::store::{PageCommit, PageOutcome};
@@ -54,6 +55,13 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &PageCommit) -> Result<PageOu
         match change {
             Change::Upsert(record) => work.upsert(record, &mut body)?,
             Change::Told { record, stamp } => work.told(record, *stamp, &mut body)?,
+            Change::Seen(key) => work.seen(key.kind(), key.native())?,
+            Change::Whole {
+                patient,
+                kind,
+                keys,
+                removed,
+            } => work.whole(patient, *kind, keys, *removed)?,
             Change::Gone(key) => work.gone(key)?,
             Change::Unreadable(bad) => work.unreadable(bad)?,
         }
@@ -328,15 +336,51 @@ impl Work<'_> {
             })
             .map_err(failed)?;
         // The row is there, whatever it says: it must not count as missing.
-        if let Some(known) = self
-            .known(bad.kind, &bad.native, None)?
-            .filter(|known| !known.gone)
-        {
-            self.sightings.note(bad.kind, known.id, true);
+        self.seen(bad.kind, &bad.native)
+    }
+
+    fn seen(&mut self, kind: RecordKind, native: &str) -> Result<()> {
+        if let Some(known) = self.known(kind, native, None)?.filter(|known| !known.gone) {
+            self.sightings.note(kind, known.id, true);
             self.db
                 .prepare_cached("UPDATE record SET missed = 0 WHERE id = ?1")
                 .and_then(|mut q| q.execute([known.id]))
                 .map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn whole(
+        &mut self,
+        patient: &PatientKey,
+        kind: RecordKind,
+        keys: &[String],
+        removed: bool,
+    ) -> Result<()> {
+        let known: Vec<(i64, String)> = self
+            .db
+            .prepare_cached(
+                "SELECT id, native FROM record WHERE source = ?1 AND parent = ?2 AND kind = ?3 AND gone = 0",
+            )
+            .and_then(|mut q| {
+                q.query_map(params![self.source, patient.native(), kind.code()], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+                .and_then(Iterator::collect)
+            })
+            .map_err(failed)?;
+        for (id, native) in known {
+            if keys.contains(&native) || kind == RecordKind::Patient {
+                continue;
+            }
+            if removed {
+                self.bury(kind, id, patient.native())?;
+            } else {
+                self.db
+                    .prepare_cached("UPDATE record SET missed = 1 WHERE id = ?1")
+                    .and_then(|mut q| q.execute([id]))
+                    .map_err(failed)?;
+            }
         }
         Ok(())
     }

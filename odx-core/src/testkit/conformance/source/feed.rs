@@ -71,7 +71,7 @@ impl Feed {
                     self.shown.remove(key);
                 }
                 Change::Told { .. } => panic!("a feed reads, only a delivery tells"),
-                Change::Unreadable(_) => {}
+                Change::Unreadable(_) | Change::Seen(_) | Change::Whole { .. } => {}
             }
         }
         self.cursor = Some(page.position.cursor().clone());
@@ -186,7 +186,8 @@ fn shows(change: &Change) -> Option<RecordKey> {
     match change {
         Change::Upsert(record) | Change::Told { record, .. } => Some(record.key()),
         Change::Unreadable(bad) => Some(RecordKey::new(bad.kind, bad.native.clone())),
-        Change::Gone(_) => None,
+        Change::Seen(key) => Some(key.clone()),
+        Change::Gone(_) | Change::Whole { .. } => None,
     }
 }
 

@@ -246,6 +246,10 @@ pub(super) fn person(key: &str) -> Change {
     Change::Upsert(Record::Patient(patient(key)))
 }
 
+pub(super) fn due_recall(key: &str, of: &str) -> Change {
+    Change::Upsert(Record::Recall(recall(key, of, Some(today()))))
+}
+
 pub(super) fn people(from: u32, to: u32) -> Vec<Change> {
     (from..to).map(|n| person(&n.to_string())).collect()
 }

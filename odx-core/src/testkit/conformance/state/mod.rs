@@ -55,9 +55,10 @@ pub use runs::{
 };
 pub use stops::a_stop_reaches_everyone_with_the_address_and_is_never_lifted;
 pub use sweeps::{
-    a_listing_over_several_pages_counts_as_one,
+    a_listing_over_several_pages_counts_as_one, a_record_that_is_only_seen_is_not_missing,
     a_sighting_between_two_listings_starts_the_count_again,
     absence_from_one_listing_proves_nothing_from_two_it_does, more_than_the_brake_lets_go_stays,
+    what_a_patients_own_list_lacks_is_missed_or_where_that_was_told_gone,
 };
 
 /// A place where state is kept: a file, a database, memory.
@@ -142,6 +143,8 @@ macro_rules! __state_checks {
             a_sighting_between_two_listings_starts_the_count_again
             a_listing_over_several_pages_counts_as_one
             more_than_the_brake_lets_go_stays
+            a_record_that_is_only_seen_is_not_missing
+            what_a_patients_own_list_lacks_is_missed_or_where_that_was_told_gone
             every_run_has_an_epoch_of_its_own
             a_stale_epoch_commits_nothing
             a_wrong_pairing_is_refused
