@@ -328,6 +328,20 @@ mod tests {
     }
 
     #[test]
+    fn d15_a_kind_that_is_never_listed_is_no_alarm() {
+        let mut seen = read(2 * DAY);
+        let listed = [
+            RecordKind::Patient,
+            RecordKind::Recall,
+            RecordKind::Appointment,
+        ];
+        seen.listed = listed.map(|kind| (kind, at(2 * DAY))).into();
+        let health = expected(0).health(at(2 * DAY), &seen);
+        assert_eq!(health.alarms(), []);
+        assert_eq!(seen.swept_at(), Some(at(2 * DAY)));
+    }
+
+    #[test]
     fn d15_any_interval_and_any_time_is_judged() {
         for poll in [Duration::ZERO, Duration::MAX] {
             let expected = Expected {

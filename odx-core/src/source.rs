@@ -302,7 +302,9 @@ pub trait PracticeSource: Debug + Send + Sync + 'static {
     /// # Order
     /// Any, but every change made before the returned position has been
     /// returned at least once. Repeats are expected; gaps are bugs. A patient
-    /// should come before what hangs from them, but need not.
+    /// should come before what hangs from them, but need not; an
+    /// [`OptOut`](crate::model::OptOut) should come with its patient or before,
+    /// because what is told in between may go too far.
     ///
     /// # Errors
     /// * [`CursorExpired`](crate::ErrorKind::CursorExpired): the position is
@@ -319,7 +321,9 @@ pub trait PracticeSource: Debug + Send + Sync + 'static {
     /// one bad row must not hide the rows after it.
     async fn pull(&self, req: PullRequest) -> Result<Page>;
 
-    /// Reads everything about one patient, now.
+    /// Reads everything about one patient, now. An
+    /// [`OptOut`](crate::model::OptOut) may be left out where it comes by another
+    /// way: what is not shown stays as it is known.
     ///
     /// # Errors
     /// As [`pull`](Self::pull).

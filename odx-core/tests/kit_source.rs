@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use odx_core::model::{Record, RecordKey};
+use odx_core::model::{Record, RecordKey, RecordKind};
 use odx_core::source::PracticeSource;
 use odx_core::testkit::SourceFault;
 use odx_core::testkit::conformance::source::checks;
@@ -112,6 +112,10 @@ impl<const PLANT: usize> SourceHarness for Planted<PLANT> {
         Supported::Yes
     }
 
+    fn kinds(&self) -> Vec<RecordKind> {
+        RecordKind::ALL.to_vec()
+    }
+
     fn secrets(&self) -> Vec<String> {
         vec![TOKEN.to_owned()]
     }
@@ -189,6 +193,7 @@ plants! {
     a_long_name_cut_short is named by what_is_written_is_what_is_read;
     a_visit_cut_to_its_day is named by what_is_written_is_what_is_read;
     consent_turned_round is named by what_is_written_is_what_is_read;
+    an_opt_out_of_one_channel is named by what_is_written_is_what_is_read;
     the_deceased_read_as_active is named by what_is_written_is_what_is_read;
     a_cache_shared_by_all is named by two_practices_do_not_mix;
     a_refresh_without_recalls is named by refresh_shows_one_patient_whole_and_nobody_else;
@@ -202,6 +207,7 @@ plants! {
 
     deletions_never_told is named by a_deletion_is_noticed_as_declared;
     deleted_recalls_never_told is named by a_deletion_is_noticed_as_declared;
+    lifted_opt_outs_never_told is named by a_deletion_is_noticed_as_declared;
     deletions_of_one_page is named by a_deletion_is_noticed_as_declared;
     deletions_lost_at_a_tie is named by a_deletion_is_noticed_as_declared;
     no_listing_ever_ends is named by everything_is_listed_and_swept_on_demand;
@@ -219,6 +225,11 @@ plants! {
     an_unreadable_row_called_gone is named by an_unreadable_row_is_named_and_clears_itself;
     an_unreadable_row_without_its_key is named by an_unreadable_row_is_named_and_clears_itself;
     a_reason_that_quotes_the_row is named by nothing_printed_names_a_patient;
+
+    an_opt_out_with_a_yes is named by an_opt_out_says_nothing_but_no;
+    an_opt_out_lifted_by_an_edit is named by news_of_a_patient_lifts_no_opt_out;
+    an_opt_out_lifted_by_a_refresh is named by news_of_a_patient_lifts_no_opt_out;
+    an_opt_out_emptied_by_a_refresh is named by news_of_a_patient_lifts_no_opt_out;
 
     a_bad_key_retried is named by bad_credentials_halt;
     a_slow_down_without_its_wait is named by a_slow_down_carries_its_wait;

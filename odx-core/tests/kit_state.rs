@@ -175,6 +175,16 @@ plants! {
     ParkedUnlimited => what_is_set_aside_is_listed_until_it_is_cleared;
     ClearedStays => what_is_set_aside_is_listed_until_it_is_cleared;
     StopsLifted => a_stop_reaches_everyone_with_the_address_and_is_never_lifted;
+    EarlyOptOutDropped => an_opt_out_may_come_before_its_patient_and_denies_from_then_on;
+    OptOutEndedByNews => an_opt_out_may_come_before_its_patient_and_denies_from_then_on;
+    OptOutAYesCanBeat => an_opt_out_may_come_before_its_patient_and_denies_from_then_on;
+    OptOutStaysWhenGone => an_opt_out_counts_until_it_is_gone;
+    OptOutsUncounted => an_opt_out_counts_until_it_is_gone;
+    OptOutsSweptWithPatients => an_opt_out_ends_when_two_listings_do_not_show_it;
+    OptOutsNeverSwept => an_opt_out_ends_when_two_listings_do_not_show_it;
+    UnreadOptOutStillReadAsBefore => an_opt_out_that_cannot_be_read_denies_everything;
+    UnreadOptOutClearedByOneListing => an_opt_out_that_cannot_be_read_denies_everything;
+    OptOutsLost => reopening_remembers_opt_outs;
     CursorLost => reopening_remembers_the_mirror;
     ParkedLost => reopening_remembers_what_was_sent;
     TriedLost => reopening_remembers_what_was_sent;

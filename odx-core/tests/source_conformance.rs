@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use odx_core::model::{BadRecord, Record, RecordKey};
+use odx_core::model::{BadRecord, Record, RecordKey, RecordKind};
 use odx_core::source::PracticeSource;
 use odx_core::testkit::conformance::{SourceHarness, Supported};
 use odx_core::testkit::{MemorySource, SourceFault};
@@ -82,6 +82,10 @@ impl SourceHarness for InMemory {
 
     async fn turn_back(&self, _by: Duration) -> Supported {
         Supported::No("changes are numbered, not timed: there is no clock")
+    }
+
+    fn kinds(&self) -> Vec<RecordKind> {
+        RecordKind::ALL.to_vec()
     }
 }
 

@@ -45,6 +45,8 @@ pub fn changes(kind: RecordKind, data: &[u8]) -> Vec<Change> {
         RecordKind::Patient => convert::patient,
         RecordKind::Recall => convert::recall,
         RecordKind::Appointment => convert::appointment,
+        // No list of the vendor's holds them.
+        RecordKind::OptOut => return Vec::new(),
     };
     let rows = wire::rows(data).unwrap_or_default();
     convert::changes(&rows, &Reference::default(), read)

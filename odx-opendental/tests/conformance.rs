@@ -85,6 +85,7 @@ impl Office {
                     self.practice.add_appointment(row);
                 }
             }
+            Record::OptOut(_) => panic!("no kind of this office"),
         }
     }
 
@@ -101,6 +102,7 @@ impl Office {
             RecordKind::Appointment => self
                 .practice
                 .update_appointment(key, |row| word.clone_into(&mut row.apt_status)),
+            RecordKind::OptOut => panic!("no kind of this office"),
         };
     }
 }
@@ -250,6 +252,7 @@ impl SourceHarness for Office {
             RecordKind::Patient => self.practice.delete_patient(native),
             RecordKind::Recall => self.practice.delete_recall(native),
             RecordKind::Appointment => self.practice.delete_appointment(native),
+            RecordKind::OptOut => panic!("no kind of this office"),
         }
         Ok(())
     }
@@ -305,7 +308,7 @@ impl SourceHarness for Office {
             RecordKind::Appointment => {
                 Supported::No("a visit's number is never given again, and its deletion stays told")
             }
-            RecordKind::Patient | RecordKind::Recall => Supported::Yes,
+            RecordKind::Patient | RecordKind::Recall | RecordKind::OptOut => Supported::Yes,
         }
     }
 

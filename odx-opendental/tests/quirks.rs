@@ -297,6 +297,7 @@ async fn notes_and_social_security_numbers_are_not_even_held() {
             Change::Upsert(Record::Patient(patient)) => serde_json::to_string(&patient),
             Change::Upsert(Record::Recall(recall)) => serde_json::to_string(&recall),
             Change::Upsert(Record::Appointment(visit)) => serde_json::to_string(&visit),
+            Change::Upsert(Record::OptOut(opt_out)) => serde_json::to_string(&opt_out),
             other => panic!("{other:?}"),
         }
         .unwrap();

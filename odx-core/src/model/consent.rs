@@ -65,6 +65,9 @@ pub enum ConsentState {
 /// What a list of statements comes to for one channel: the latest word of each
 /// origin counts, and any no wins.
 ///
+/// Of a patient these are only their own statements:
+/// [`Member::consent`](crate::model::Member::consent) is the whole answer.
+///
 /// ```
 /// use odx_core::model::{Channel, ConsentState, consent};
 /// assert_eq!(consent(&[], Channel::Sms), ConsentState::Unknown);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hash::LedgerHash;
 use crate::id::{AppointmentKey, PatientKey, RecallKey};
-use crate::model::{Appointment, Patient, Recall};
+use crate::model::{Appointment, OptOut, Patient, Recall};
 
 /// The kinds of record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -16,11 +16,13 @@ pub enum RecordKind {
     Recall,
     /// [`Appointment`]
     Appointment,
+    /// [`OptOut`]
+    OptOut,
 }
 
 impl RecordKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Patient, Self::Recall, Self::Appointment];
+    pub const ALL: [Self; 4] = [Self::Patient, Self::Recall, Self::Appointment, Self::OptOut];
 
     /// A stable number for stores.
     pub const fn code(self) -> u8 {
@@ -28,6 +30,7 @@ impl RecordKind {
             Self::Patient => 0,
             Self::Recall => 1,
             Self::Appointment => 2,
+            Self::OptOut => 3,
         }
     }
 
@@ -37,6 +40,7 @@ impl RecordKind {
             Self::Patient => "patients",
             Self::Recall => "recalls",
             Self::Appointment => "appointments",
+            Self::OptOut => "opt-outs",
         }
     }
 }
@@ -50,6 +54,8 @@ pub enum RecordKey {
     Recall(RecallKey),
     /// An appointment.
     Appointment(AppointmentKey),
+    /// An opt-out: the key of its patient.
+    OptOut(PatientKey),
 }
 
 impl RecordKey {
@@ -59,6 +65,7 @@ impl RecordKey {
             RecordKind::Patient => Self::Patient(PatientKey::new(native)),
             RecordKind::Recall => Self::Recall(RecallKey::new(native)),
             RecordKind::Appointment => Self::Appointment(AppointmentKey::new(native)),
+            RecordKind::OptOut => Self::OptOut(PatientKey::new(native)),
         }
     }
 
@@ -68,6 +75,7 @@ impl RecordKey {
             Self::Patient(_) => RecordKind::Patient,
             Self::Recall(_) => RecordKind::Recall,
             Self::Appointment(_) => RecordKind::Appointment,
+            Self::OptOut(_) => RecordKind::OptOut,
         }
     }
 
@@ -77,6 +85,7 @@ impl RecordKey {
             Self::Patient(key) => key.native(),
             Self::Recall(key) => key.native(),
             Self::Appointment(key) => key.native(),
+            Self::OptOut(key) => key.native(),
         }
     }
 }
@@ -94,6 +103,8 @@ pub enum Record {
     Recall(Recall),
     /// An appointment.
     Appointment(Appointment),
+    /// Noes that are kept beside the patient.
+    OptOut(OptOut),
 }
 
 impl Record {
@@ -103,6 +114,7 @@ impl Record {
             Self::Patient(_) => RecordKind::Patient,
             Self::Recall(_) => RecordKind::Recall,
             Self::Appointment(_) => RecordKind::Appointment,
+            Self::OptOut(_) => RecordKind::OptOut,
         }
     }
 
@@ -112,6 +124,7 @@ impl Record {
             Self::Patient(patient) => RecordKey::Patient(patient.key.clone()),
             Self::Recall(recall) => RecordKey::Recall(recall.key.clone()),
             Self::Appointment(appointment) => RecordKey::Appointment(appointment.key.clone()),
+            Self::OptOut(opt_out) => RecordKey::OptOut(opt_out.patient.clone()),
         }
     }
 
@@ -121,6 +134,7 @@ impl Record {
             Self::Patient(patient) => patient.key.native(),
             Self::Recall(recall) => recall.key.native(),
             Self::Appointment(appointment) => appointment.key.native(),
+            Self::OptOut(opt_out) => opt_out.patient.native(),
         }
     }
 
@@ -130,6 +144,7 @@ impl Record {
             Self::Patient(patient) => patient.household.native(),
             Self::Recall(recall) => recall.patient.native(),
             Self::Appointment(appointment) => appointment.patient.native(),
+            Self::OptOut(opt_out) => opt_out.patient.native(),
         }
     }
 
@@ -140,6 +155,7 @@ impl Record {
             Self::Patient(patient) => serde_json::to_writer(&mut *body, patient)?,
             Self::Recall(recall) => serde_json::to_writer(&mut *body, recall)?,
             Self::Appointment(appointment) => serde_json::to_writer(&mut *body, appointment)?,
+            Self::OptOut(opt_out) => serde_json::to_writer(&mut *body, opt_out)?,
         }
         Ok(LedgerHash::of(body))
     }

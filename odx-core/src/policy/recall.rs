@@ -8,7 +8,6 @@ use crate::crm::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     Channel, ConsentState, HouseholdView, Kept, Member, Patient, PatientStatus, PhoneKind, Recall,
-    consent,
 };
 use crate::phi::Phi;
 use crate::policy::{Desired, Policy, PolicyContext, Segment, Skip, Standing, Windows, classify};
@@ -169,17 +168,10 @@ fn is_closed(member: &Member) -> bool {
 }
 
 fn consents(member: &Member) -> ContactConsent {
-    let of = |channel, blocked: bool| {
-        if blocked {
-            ConsentState::Denied
-        } else {
-            consent(&member.patient.record.consent, channel)
-        }
-    };
     ContactConsent {
-        email: of(Channel::Email, member.blocked.email),
-        sms: of(Channel::Sms, member.blocked.sms),
-        voice: of(Channel::Voice, member.blocked.voice),
+        email: member.consent(Channel::Email),
+        sms: member.consent(Channel::Sms),
+        voice: member.consent(Channel::Voice),
     }
 }
 
@@ -305,6 +297,7 @@ mod tests {
             },
             recalls,
             appointments: Vec::new(),
+            opt_out: None,
             blocked: Blocked::default(),
         }
     }
@@ -413,6 +406,14 @@ mod tests {
             contact(&desired(person)).0.consent.sms,
             ConsentState::Denied
         );
+    }
+
+    #[test]
+    fn s12_an_opt_out_beside_the_patient_beats_their_yes() {
+        let mut person = member(PatientStatus::Active, vec![]);
+        let all = [Channel::Sms, Channel::Email, Channel::Voice];
+        person.opt_out = Some(testkit::opt_out("55", &all));
+        assert_eq!(contact(&desired(person)).0.consent, DENIED);
     }
 
     #[test]

@@ -265,7 +265,10 @@ impl StateStore for MemoryStore {
                     let kind = record.kind();
                     let seen = source.listing.get(&kind).copied().unwrap_or_default();
                     let key = (kind, record.native().to_owned());
-                    source.unreadable.remove(&key);
+                    if source.unreadable.remove(&key).is_some() && kind == RecordKind::OptOut {
+                        // It denied everything, and now only what it says.
+                        raised.extend(source.household(kind, record.parent()));
+                    }
                     if let Some(known) = source.records.get_mut(&key) {
                         known.seen = seen;
                         known.missed = false;
@@ -329,6 +332,10 @@ impl StateStore for MemoryStore {
                 }
                 Change::Gone(key) => {
                     let kind = key.kind();
+                    let bad = (kind, key.native().to_owned());
+                    if source.unreadable.remove(&bad).is_some() && kind == RecordKind::OptOut {
+                        raised.extend(source.household(kind, key.native()));
+                    }
                     if let Some(known) = source.records.get_mut(&(kind, key.native().to_owned()))
                         && !known.gone
                     {
@@ -347,7 +354,11 @@ impl StateStore for MemoryStore {
                         known.seen = seen;
                         known.missed = false;
                     }
-                    source.unreadable.insert(key, seen);
+                    let opt_out = (key.0 == RecordKind::OptOut).then(|| key.1.clone());
+                    let known = source.unreadable.insert(key, seen);
+                    if let (Some(patient), None) = (opt_out, known) {
+                        raised.extend(source.household(RecordKind::OptOut, &patient));
+                    }
                 }
             }
         }
@@ -383,9 +394,18 @@ impl StateStore for MemoryStore {
                     stored.missed = true;
                 }
             }
-            source
-                .unreadable
-                .retain(|(k, _), seen| *k != kind || *seen >= number);
+            let least = super::unreadable_since(kind, number);
+            let mut readable = Vec::new();
+            source.unreadable.retain(|(k, native), seen| {
+                let stays = *k != kind || *seen >= least;
+                if !stays && kind == RecordKind::OptOut {
+                    readable.push(native.clone());
+                }
+                stays
+            });
+            for patient in readable {
+                raised.extend(source.household(kind, &patient));
+            }
             source.listing.insert(kind, number + 1);
             source.last_seen.listed.insert(kind, commit.now);
         }
@@ -508,6 +528,7 @@ impl StateStore for MemoryStore {
                     patient,
                     recalls: Vec::new(),
                     appointments: Vec::new(),
+                    opt_out: None,
                     blocked: Blocked::default(),
                 };
                 member.blocked = blocked;
@@ -515,6 +536,10 @@ impl StateStore for MemoryStore {
                     if *kind != RecordKind::Patient && child.parent == *native {
                         view::hang(&mut member, &child.row(*kind))?;
                     }
+                }
+                let opt_out = (RecordKind::OptOut, native.clone());
+                if source.unreadable.contains_key(&opt_out) {
+                    view::opted_out_unread(&mut member);
                 }
                 members.push(member);
             }

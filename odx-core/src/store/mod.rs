@@ -155,6 +155,13 @@ impl PageOutcome {
     }
 }
 
+/// From which listing on a row of this kind that cannot be read must have been
+/// seen to stay on record when listing `number` ends. An opt-out is missed twice
+/// before it denies nothing, readable or not.
+fn unreadable_since(kind: RecordKind, number: u64) -> u64 {
+    number.saturating_sub(u64::from(kind == RecordKind::OptOut))
+}
+
 /// Which households to look at.
 #[derive(Debug, Clone)]
 pub struct DueQuery {
@@ -315,6 +322,8 @@ pub struct Counts {
     pub recalls: u64,
     /// Appointments in the mirror.
     pub appointments: u64,
+    /// Opt-outs in the mirror.
+    pub opt_outs: u64,
     /// Rows that cannot be read now.
     pub unreadable: u64,
     /// Records the sink holds.
@@ -341,6 +350,7 @@ impl Counts {
             RecordKind::Patient => &mut self.patients,
             RecordKind::Recall => &mut self.recalls,
             RecordKind::Appointment => &mut self.appointments,
+            RecordKind::OptOut => &mut self.opt_outs,
         }
     }
 }

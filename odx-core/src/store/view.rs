@@ -5,7 +5,9 @@ use sha2::Sha256;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ExternalIds;
-use crate::model::{Appointment, Blocked, Channel, Kept, Member, Patient, Recall, RecordKind};
+use crate::model::{
+    Appointment, Blocked, Channel, Kept, Member, OptOut, Patient, Recall, RecordKind,
+};
 use crate::sink::{Suppression, Target};
 
 /// A keyed digest of an address: equal addresses can be found, none can be read.
@@ -135,9 +137,16 @@ pub(super) fn hang(member: &mut Member, row: &Row<'_>) -> Result<()> {
         RecordKind::Appointment if !row.gone => {
             member.appointments.push(decode::<Appointment>(row.body)?)
         }
-        RecordKind::Appointment => {}
+        RecordKind::OptOut if !row.gone => member.opt_out = Some(decode::<OptOut>(row.body)?),
+        RecordKind::Appointment | RecordKind::OptOut => {}
     }
     Ok(())
+}
+
+/// There is an opt-out of theirs that cannot be read. What it said when it still
+/// could be read does not count: it says something else now.
+pub(super) fn opted_out_unread(member: &mut Member) {
+    member.opt_out = Some(OptOut::unread(member.patient.record.key.clone()));
 }
 
 /// By key, so that the answer of a policy does not depend on the order of rows.

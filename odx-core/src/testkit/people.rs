@@ -1,7 +1,9 @@
 use chrono::NaiveDate;
 
 use crate::id::{HouseholdKey, PatientKey, RecallKey};
-use crate::model::{Patient, PatientStatus, Phone, Recall};
+use crate::model::{
+    Channel, OptOut, Origin, Patient, PatientStatus, Permission, Phone, Recall, Statement,
+};
 use crate::phi::Phi;
 
 /// An invented active patient, head of their own household, with a number from
@@ -42,5 +44,19 @@ pub fn recall(key: &str, patient: &str, due: Option<NaiveDate>) -> Recall {
         held_for_balance: false,
         urgent: false,
         labels: Vec::new(),
+    }
+}
+
+/// A no of this patient to each of these channels, kept beside them.
+pub fn opt_out(patient: &str, channels: &[Channel]) -> OptOut {
+    let no = |channel: &Channel| Statement {
+        channel: *channel,
+        permission: Permission::Denied,
+        origin: Origin::Practice,
+        on: None,
+    };
+    OptOut {
+        patient: PatientKey::new(patient),
+        statements: channels.iter().map(no).collect(),
     }
 }

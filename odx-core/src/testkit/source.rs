@@ -285,7 +285,9 @@ impl PracticeSource for MemorySource {
             .filter_map(|(_, record)| record.clone())
             .filter(|record| match record {
                 Record::Patient(known) => known.key == *patient,
-                Record::Recall(_) | Record::Appointment(_) => record.parent() == patient.native(),
+                Record::Recall(_) | Record::Appointment(_) | Record::OptOut(_) => {
+                    record.parent() == patient.native()
+                }
             })
             .map(Change::Upsert)
             .chain(bad.into_iter().map(Change::Unreadable))

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use chrono::Days;
-use odx_core::model::{BadRecord, Patient, PatientStatus, Permission, Record, RecordKind};
+use odx_core::model::{
+    BadRecord, Patient, PatientStatus, Permission, Record, RecordKey, RecordKind,
+};
 use odx_core::source::{
     Capabilities, Change, Cursor, Extent, Page, Position, PracticeSource, Probe, PullRequest, Swept,
 };
@@ -60,7 +62,7 @@ struct Pass {
     all: bool,
     /// The clock when it began.
     begun: u64,
-    /// Which list: the three kinds, then deletions.
+    /// Which list: each kind, then deletions.
     stage: usize,
     after: Option<String>,
     /// Rows and last stamp so far, for those who page by them.
@@ -335,6 +337,15 @@ impl Client {
                     .start
                     .map(|at| at.date().and_time(chrono::NaiveTime::MIN));
             }
+            (Record::OptOut(opt_out), Plant::an_opt_out_of_one_channel) => {
+                opt_out.statements.truncate(1);
+            }
+            (Record::OptOut(opt_out), Plant::an_opt_out_with_a_yes) => {
+                let mut yes = opt_out.statements.clone();
+                yes.iter_mut()
+                    .for_each(|said| said.permission = Permission::Granted);
+                opt_out.statements.extend(yes);
+            }
             _ => {}
         }
         if let Record::Patient(patient) = &record {
@@ -374,6 +385,12 @@ impl Client {
                 }
                 if self.wanted(row, mark, &pass) {
                     changes.extend(self.change(row));
+                    let patient = (kind == RecordKind::Patient).then(|| row.record.native());
+                    if self.is(Plant::an_opt_out_lifted_by_an_edit)
+                        && let Some(patient) = patient.filter(|_| !pass.all)
+                    {
+                        changes.push(Change::Gone(RecordKey::new(RecordKind::OptOut, patient)));
+                    }
                 }
                 if row.spoiled.is_some() && self.is(Plant::an_unreadable_row_ends_its_page) {
                     break;
@@ -412,6 +429,10 @@ impl Client {
                     .filter(|(key, _)| {
                         !self.is(Plant::deleted_recalls_never_told)
                             || key.kind() != RecordKind::Recall
+                    })
+                    .filter(|(key, _)| {
+                        !self.is(Plant::lifted_opt_outs_never_told)
+                            || key.kind() != RecordKind::OptOut
                     })
                     .filter({
                         // Pages that begin after the last stamp of the one before.
@@ -588,6 +609,17 @@ impl PracticeSource for Client {
             Err(fault) => return Err(self.error(fault)),
         }
         let mut changes: Vec<Change> = rows.iter().filter_map(|row| self.change(row)).collect();
+        if self.is(Plant::an_opt_out_lifted_by_a_refresh) {
+            let key = RecordKey::OptOut(patient.clone());
+            changes.push(Change::Gone(key));
+        }
+        if self.is(Plant::an_opt_out_emptied_by_a_refresh) {
+            for change in &mut changes {
+                if let Change::Upsert(Record::OptOut(opt_out)) = change {
+                    opt_out.statements.clear();
+                }
+            }
+        }
         if self.is(Plant::a_refresh_without_bad_rows) {
             changes.retain(|change| !matches!(change, Change::Unreadable(_)));
         }

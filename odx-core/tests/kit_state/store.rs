@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use odx_core::model::{Patient, Record};
+use odx_core::model::{Patient, Record, RecordKey, RecordKind};
 use odx_core::push::Delivery;
 use odx_core::sink::Suppression;
-use odx_core::source::{Change, Cursor};
+use odx_core::source::{Change, Cursor, Swept};
 use odx_core::store::{
     AckCommit, Counts, Departure, Due, DueQuery, Epoch, LastSeen, MemoryStore, Opening, PageCommit,
     PageOutcome, Parked, SourceState, Standing, StateStore,
@@ -147,6 +147,18 @@ impl Faulty {
             Change::Unreadable(_) if self.is(Plant::UnreadableDropped) => None,
             Change::Seen(_) if self.is(Plant::SeenNotNoted) => None,
             Change::Whole { .. } if self.is(Plant::WholeNotHeeded) => None,
+            Change::Upsert(Record::OptOut(opt_out)) => {
+                let known = notes.known.contains_key(opt_out.patient.native());
+                (known || !self.is(Plant::EarlyOptOutDropped))
+                    .then_some(Change::Upsert(Record::OptOut(opt_out)))
+            }
+            Change::Unreadable(bad)
+                if bad.kind == RecordKind::OptOut
+                    && self.is(Plant::UnreadOptOutStillReadAsBefore) =>
+            {
+                None
+            }
+            Change::Gone(RecordKey::OptOut(_)) if self.is(Plant::OptOutStaysWhenGone) => None,
             other => Some(other),
         }
     }
@@ -212,6 +224,34 @@ impl StateStore for Faulty {
             .into_iter()
             .filter_map(|change| self.change(change, swept))
             .collect();
+        if self.is(Plant::OptOutEndedByNews) {
+            let person = |change: &Change| match change {
+                Change::Upsert(Record::Patient(patient)) => Some(patient.key.clone()),
+                _ => None,
+            };
+            let news: Vec<_> = commit.page.changes.iter().filter_map(person).collect();
+            let ended = news.into_iter().map(RecordKey::OptOut).map(Change::Gone);
+            commit.page.changes.extend(ended);
+        }
+        let patients = Swept {
+            kind: RecordKind::Patient,
+        };
+        let opt_outs = Swept {
+            kind: RecordKind::OptOut,
+        };
+        if self.is(Plant::OptOutsSweptWithPatients) && commit.page.swept.contains(&patients) {
+            commit.page.swept.push(opt_outs);
+        }
+        if self.is(Plant::UnreadOptOutClearedByOneListing)
+            && commit.page.swept.contains(&opt_outs)
+            && commit.page.changes.is_empty()
+        {
+            let key = RecordKey::new(RecordKind::OptOut, "1");
+            commit.page.changes.push(Change::Gone(key));
+        }
+        if self.is(Plant::OptOutsNeverSwept) {
+            commit.page.swept.retain(|swept| *swept != opt_outs);
+        }
         if self.is(Plant::NoBrake) {
             commit.brake.floor = u64::MAX;
         }
@@ -325,6 +365,17 @@ impl StateStore for Faulty {
                     member.blocked = odx_core::model::Blocked::default();
                 }
             }
+            for member in &mut due.view.members {
+                if self.lost(Plant::OptOutsLost) {
+                    member.opt_out = None;
+                }
+                if self.is(Plant::OptOutAYesCanBeat)
+                    && let Some(opt_out) = member.opt_out.take()
+                {
+                    // One list of the practice's words, of which the latest counts.
+                    member.patient.record.consent.extend(opt_out.statements);
+                }
+            }
         }
         Ok(due)
     }
@@ -425,6 +476,9 @@ impl StateStore for Faulty {
             _ => self.sink(sink),
         };
         let mut counts = self.store().counts(&self.source(source), &sink).await?;
+        if self.is(Plant::OptOutsUncounted) {
+            counts.opt_outs = 0;
+        }
         if self.is(Plant::LedgerGrows) {
             counts.acknowledged = self.place.notes.lock().unwrap().acknowledged;
         }

@@ -13,6 +13,8 @@ use crate::model::{Blocked, HouseholdView, Member, RecordKind};
 use crate::store::view::{self, DigestKey, Row};
 use crate::store::{Due, DueQuery};
 
+const OPT_OUT: u8 = RecordKind::OptOut.code();
+
 pub(super) fn load(db: &Transaction<'_>, key: &DigestKey, query: &DueQuery) -> Result<Vec<Due>> {
     let sink = sink_row(db, &query.sink)?;
     let source: i64 = db
@@ -119,12 +121,25 @@ struct Loader<'a> {
     source: i64,
     patients: CachedStatement<'a>,
     children: CachedStatement<'a>,
+    /// Where any opt-out cannot be read: whether that of this patient.
+    unread: Option<CachedStatement<'a>>,
 }
 
 impl<'a> Loader<'a> {
     fn prepare(db: &'a Transaction<'_>, source: i64) -> Result<Self> {
+        let any_unread: bool = db
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM unreadable WHERE source = ?1 AND kind = ?2)",
+            )
+            .and_then(|mut q| q.query_row(params![source, OPT_OUT], |row| row.get(0)))
+            .map_err(failed)?;
+        let unread = "SELECT EXISTS (SELECT 1 FROM unreadable WHERE source = ?1 AND kind = ?2 AND native = ?3)";
         Ok(Self {
             source,
+            unread: any_unread
+                .then(|| db.prepare_cached(unread))
+                .transpose()
+                .map_err(failed)?,
             // Told which index: left alone, the planner walks all patients to get the order for nothing.
             patients: db
                 .prepare_cached(
@@ -157,6 +172,7 @@ impl<'a> Loader<'a> {
                 patient: view::patient(&stored(row, RecordKind::Patient)?)?,
                 recalls: Vec::new(),
                 appointments: Vec::new(),
+                opt_out: None,
                 blocked: Blocked::default(),
             };
             let mut rows = self
@@ -166,8 +182,14 @@ impl<'a> Loader<'a> {
             while let Some(row) = rows.next().map_err(failed)? {
                 view::hang(
                     &mut member,
-                    &stored(row, kind(row.get(0).map_err(failed)?))?,
+                    &stored(row, kind(row.get(0).map_err(failed)?)?)?,
                 )?;
+            }
+            if let Some(unread) = &mut self.unread {
+                let which = params![self.source, OPT_OUT, native];
+                if unread.query_row(which, |row| row.get(0)).map_err(failed)? {
+                    view::opted_out_unread(&mut member);
+                }
             }
             view::order(&mut member);
             members.push(member);

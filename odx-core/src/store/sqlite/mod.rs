@@ -87,12 +87,12 @@ pub(super) fn time(at: i64) -> Result<DateTime<Utc>> {
     DateTime::from_timestamp_millis(at).ok_or_else(|| damaged("a time outside the calendar"))
 }
 
-pub(super) const fn kind(code: i64) -> RecordKind {
-    match code {
-        0 => RecordKind::Patient,
-        1 => RecordKind::Recall,
-        _ => RecordKind::Appointment,
-    }
+/// A number that is none of ours is never taken for another kind.
+pub(super) fn kind(code: i64) -> Result<RecordKind> {
+    RecordKind::ALL
+        .into_iter()
+        .find(|kind| i64::from(kind.code()) == code)
+        .ok_or_else(|| damaged("a kind of record that this odx does not know"))
 }
 
 impl SqliteStore {
@@ -369,7 +369,7 @@ fn last_seen(db: &Transaction<'_>, source: &str) -> Result<LastSeen> {
     while let Some(row) = rows.next().map_err(failed)? {
         let listed = time(row.get(1).map_err(failed)?)?;
         seen.listed
-            .insert(kind(row.get(0).map_err(failed)?), listed);
+            .insert(kind(row.get(0).map_err(failed)?)?, listed);
     }
     Ok(seen)
 }
@@ -383,7 +383,7 @@ fn counts(db: &Transaction<'_>, source: &SourceId, sink: &SinkId) -> Result<Coun
         .map_err(failed)?;
     let mut rows = query.query([source.to_string()]).map_err(failed)?;
     while let Some(row) = rows.next().map_err(failed)? {
-        *counts.of_kind(kind(row.get(0).map_err(failed)?)) = uint(row.get(1).map_err(failed)?);
+        *counts.of_kind(kind(row.get(0).map_err(failed)?)?) = uint(row.get(1).map_err(failed)?);
     }
     let count = |sql: &str, name: &str| {
         db.prepare_cached(sql)

@@ -14,7 +14,7 @@ use crate::hash::LedgerHash;
 use crate::id::PatientKey;
 use crate::model::{BadRecord, Record, RecordKey, RecordKind};
 use crate::source::{Change, Position};
-use crate::store::{PageCommit, PageOutcome};
+use crate::store::{PageCommit, PageOutcome, unreadable_since};
 
 pub(super) fn commit(db: &Transaction<'_>, commit: &PageCommit) -> Result<PageOutcome> {
     let source = current(db, &commit.source, commit.epoch)?;
@@ -46,7 +46,7 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &PageCommit) -> Result<PageOu
         outcome: PageOutcome::default(),
         raised: BTreeSet::new(),
         sightings: Sightings::default(),
-        born: [0; 3],
+        born: [0; RecordKind::ALL.len()],
         unreadable,
         statements: Statements::prepare(db)?,
     };
@@ -103,7 +103,7 @@ struct Work<'a> {
     raised: BTreeSet<String>,
     sightings: Sightings,
     /// Change of the number of live records, by kind.
-    born: [i64; 3],
+    born: [i64; RecordKind::ALL.len()],
     /// Whether any row of this source is on record as unreadable.
     unreadable: bool,
     statements: Statements<'a>,
@@ -254,13 +254,24 @@ impl Work<'_> {
             }
         };
         self.sightings.note(kind, id, true);
-        if self.unreadable {
-            self.db
-                .prepare_cached(
-                    "DELETE FROM unreadable WHERE source = ?1 AND kind = ?2 AND native = ?3",
-                )
-                .and_then(|mut q| q.execute(params![self.source, kind.code(), record.native()]))
-                .map_err(failed)?;
+        self.readable(kind, record.native())
+    }
+
+    /// Whatever was on record as unreadable under this key is not any more.
+    fn readable(&mut self, kind: RecordKind, native: &str) -> Result<()> {
+        if !self.unreadable {
+            return Ok(());
+        }
+        let cleared = self
+            .db
+            .prepare_cached(
+                "DELETE FROM unreadable WHERE source = ?1 AND kind = ?2 AND native = ?3",
+            )
+            .and_then(|mut q| q.execute(params![self.source, kind.code(), native]))
+            .map_err(failed)?;
+        if cleared > 0 && kind == RecordKind::OptOut {
+            // It denied everything, and now only what it says.
+            self.concerns(kind, native)?;
         }
         Ok(())
     }
@@ -293,6 +304,7 @@ impl Work<'_> {
 
     fn gone(&mut self, key: &RecordKey) -> Result<()> {
         let kind = key.kind();
+        self.readable(kind, key.native())?;
         match self.known(kind, key.native(), None)? {
             Some(Known {
                 id,
@@ -318,6 +330,10 @@ impl Work<'_> {
     fn unreadable(&mut self, bad: &BadRecord) -> Result<()> {
         self.outcome.unreadable += 1;
         self.unreadable = true;
+        if bad.kind == RecordKind::OptOut && !self.is_unreadable(bad)? {
+            // From now on it denies everything.
+            self.concerns(bad.kind, &bad.native)?;
+        }
         self.db
             .prepare_cached(
                 "INSERT INTO unreadable (source, kind, native, reason, hash, since, listing) \
@@ -385,6 +401,17 @@ impl Work<'_> {
         Ok(())
     }
 
+    fn is_unreadable(&self, bad: &BadRecord) -> Result<bool> {
+        self.db
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM unreadable WHERE source = ?1 AND kind = ?2 AND native = ?3)",
+            )
+            .and_then(|mut q| {
+                q.query_row(params![self.source, bad.kind.code(), bad.native], |row| row.get(0))
+            })
+            .map_err(failed)
+    }
+
     /// Stores sightings and the number of live records.
     fn settle(&mut self) -> Result<()> {
         self.sightings.store(self.db, self.source)?;
@@ -421,12 +448,22 @@ impl Work<'_> {
                 q.query_row(params![self.source, kind.code(), now], |row| Ok((row.get(0)?, row.get(1)?)))
             })
             .map_err(failed)?;
-        self.db
+        let since = int(unreadable_since(kind, uint(number)));
+        let cleared: Vec<String> = self
+            .db
             .prepare_cached(
-                "DELETE FROM unreadable WHERE source = ?1 AND kind = ?2 AND listing < ?3",
+                "DELETE FROM unreadable WHERE source = ?1 AND kind = ?2 AND listing < ?3 RETURNING native",
             )
-            .and_then(|mut q| q.execute(params![self.source, kind.code(), number]))
+            .and_then(|mut q| {
+                q.query_map(params![self.source, kind.code(), since], |row| row.get(0))
+                    .and_then(Iterator::collect)
+            })
             .map_err(failed)?;
+        if kind == RecordKind::OptOut {
+            for patient in cleared {
+                self.concerns(kind, &patient)?;
+            }
+        }
         if shown.count() == uint(live) {
             return Ok(());
         }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::feed::{Feed, expect};
 use super::harness::SourceHarness;
-use super::people::{day, edited, every_sort};
+use super::people::{day, edited, every_opt_out, every_sort, noes};
 use super::practice::{Practice, Records, START, assert_nothing, compare};
 use crate::id::{HouseholdKey, PatientKey};
-use crate::model::{AppointmentStatus, PatientStatus, Record, RecordKey, RecordKind};
+use crate::model::{AppointmentStatus, Channel, PatientStatus, Record, RecordKey, RecordKind};
 use crate::phi::Phi;
 use crate::source::{Change, Extent};
 use crate::testkit::conformance::not_checked;
@@ -29,6 +29,9 @@ pub async fn what_is_written_is_what_is_read<H: SourceHarness>() {
         let record = practice.numbered(Record::Appointment(visit), n);
         practice.put(record).await;
     }
+    for opt_out in every_opt_out(|n| practice.native(RecordKind::Patient, n)) {
+        practice.put(Record::OptOut(opt_out)).await;
+    }
     let mut feed = Feed::of(&practice);
     feed.pass(Extent::Changes).await;
     practice.assert_shown(&feed.shown, "as written");
@@ -47,6 +50,7 @@ pub async fn an_update_is_read<H: SourceHarness>() {
             Record::Patient(patient) => patient.status = PatientStatus::Inactive,
             Record::Recall(recall) => recall.scheduled = Some(day(3)),
             Record::Appointment(visit) => visit.status = AppointmentStatus::Broken,
+            Record::OptOut(opt_out) => opt_out.statements = noes(&[Channel::Sms, Channel::Email]),
         },
         &|record| match record {
             Record::Patient(patient) => {
@@ -58,6 +62,7 @@ pub async fn an_update_is_read<H: SourceHarness>() {
                 recall.due = None;
             }
             Record::Appointment(visit) => visit.minutes = None,
+            Record::OptOut(opt_out) => opt_out.statements = noes(&[Channel::Email]),
         },
         &|record| match record {
             Record::Patient(patient) => {
@@ -66,6 +71,7 @@ pub async fn an_update_is_read<H: SourceHarness>() {
             }
             Record::Recall(recall) => recall.disabled = true,
             Record::Appointment(visit) => visit.minutes = Some(25),
+            Record::OptOut(opt_out) => opt_out.statements = noes(&[Channel::Sms]),
         },
         &|record| match record {
             Record::Patient(patient) => patient.status = PatientStatus::Active,
@@ -74,6 +80,7 @@ pub async fn an_update_is_read<H: SourceHarness>() {
                 recall.due = Some(day(77));
             }
             Record::Appointment(visit) => visit.status = AppointmentStatus::Complete,
+            Record::OptOut(opt_out) => opt_out.statements = noes(&[Channel::Sms, Channel::Email]),
         },
         &|record| *record = edited(record, 9),
     ];
@@ -103,6 +110,7 @@ pub async fn keys_are_unique<H: SourceHarness>() {
         (practice.patient(START), 3),
         (practice.recall(START, START + 1), 4),
         (practice.visit(START, START + 1), 4),
+        (practice.opt_out(START), 3),
     ] {
         for n in START..START + count {
             let record = practice.numbered(alike.clone(), n);
@@ -136,8 +144,8 @@ pub async fn keys_stay_the_same<H: SourceHarness>() {
 }
 
 /// `refresh` answers with the patient, every recall and every visit of theirs as
-/// they are now, more than a page of them, and with nobody else. It does not
-/// disturb the feed.
+/// they are now, more than a page of them, and with nobody else. An opt-out may
+/// be left out, and what is shown of it is right. It does not disturb the feed.
 pub async fn refresh_shows_one_patient_whole_and_nobody_else<H: SourceHarness>() {
     let mut practice = Practice::<H>::seeded().await;
     let key = PatientKey::new(practice.native(RecordKind::Patient, START));
@@ -146,6 +154,7 @@ pub async fn refresh_shows_one_patient_whole_and_nobody_else<H: SourceHarness>()
         practice.put(practice.recall(301 + n, START)).await;
         practice.put(practice.visit(301 + n, START)).await;
     }
+    practice.put(practice.opt_out(START)).await;
     // Somebody of the same household is still somebody else.
     let mut relative = practice.patient(START + 1);
     if let Record::Patient(patient) = &mut relative {
@@ -187,7 +196,8 @@ async fn assert_whole<H: SourceHarness>(practice: &Practice<H>, feed: &Feed, key
             shown.insert(record.key(), record);
         }
     }
-    let expected = practice.about(key);
+    let mut expected = practice.about(key);
+    expected.retain(|key, _| key.kind() != RecordKind::OptOut || shown.contains_key(key));
     let mut wrong = compare(&expected, &shown);
     wrong.extend(
         shown

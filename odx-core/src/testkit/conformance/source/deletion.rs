@@ -9,7 +9,7 @@ use crate::source::{Change, Extent};
 use crate::testkit::conformance::not_checked;
 
 /// What is deleted is told as the capabilities say: by a `Gone` (or a patient
-/// with the status `Deleted`) in the next pass, by absence from the next complete
+/// with the status `Deleted`, or an opt-out without a no) in the next pass, by absence from the next complete
 /// listing, or, with neither, not at all.
 pub async fn a_deletion_is_noticed_as_declared<H: SourceHarness>() {
     const CHECK: &str = "a_deletion_is_noticed_as_declared";
@@ -88,7 +88,11 @@ fn assert_not_there(pass: &Pass, keys: &[RecordKey], when: &str) {
 }
 
 fn is_live(record: &Record) -> bool {
-    !matches!(record, Record::Patient(patient) if patient.status == PatientStatus::Deleted)
+    match record {
+        Record::Patient(patient) => patient.status != PatientStatus::Deleted,
+        Record::OptOut(opt_out) => opt_out.noes().next().is_some(),
+        Record::Recall(_) | Record::Appointment(_) => true,
+    }
 }
 
 /// Shown as a record that is there.
@@ -102,10 +106,7 @@ fn shows(pass: &Pass, key: &RecordKey) -> bool {
 fn tells_gone(pass: &Pass, key: &RecordKey) -> bool {
     pass.changes().any(|change| match change {
         Change::Gone(gone) => gone == key,
-        Change::Upsert(Record::Patient(patient)) => {
-            patient.status == PatientStatus::Deleted
-                && RecordKey::Patient(patient.key.clone()) == *key
-        }
+        Change::Upsert(record) => !is_live(record) && record.key() == *key,
         _ => false,
     })
 }
@@ -163,6 +164,8 @@ fn closed(mut record: Record, round: u32) -> Record {
                 AppointmentStatus::Complete
             };
         }
+        // A no has no end but its own.
+        Record::OptOut(_) => return edited(&record, round),
     }
     record
 }

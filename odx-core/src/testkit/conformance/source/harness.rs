@@ -31,7 +31,7 @@ pub trait SourceHarness: Sized + Send + Sync + 'static {
     async fn put(&self, record: Record) -> Result<()>;
 
     /// Deletes a record the way staff would. A patient is deleted only when no
-    /// recall and no appointment hangs from them.
+    /// recall, no appointment and no opt-out hangs from them.
     ///
     /// # Errors
     /// Whatever is wrong with the harness: it ends the check.
@@ -88,13 +88,20 @@ pub trait SourceHarness: Sized + Send + Sync + 'static {
         5
     }
 
-    /// The kinds of record this practice has.
+    /// The kinds of record this practice has and the adapter reads. Few practices
+    /// keep opt-outs beside the patient: say so here where yours does, by
+    /// `RecordKind::ALL.to_vec()`.
     fn kinds(&self) -> Vec<RecordKind> {
-        RecordKind::ALL.to_vec()
+        vec![
+            RecordKind::Patient,
+            RecordKind::Recall,
+            RecordKind::Appointment,
+        ]
     }
 
     /// How this practice writes the `n`th id of a kind. Ids of different kinds
     /// may be equal, and should be where the practice numbers each on its own.
+    /// Not asked for opt-outs: their key is the patient's.
     fn native(&self, kind: RecordKind, n: u32) -> String {
         let _ = kind;
         n.to_string()

@@ -16,6 +16,7 @@ mod drift;
 mod failure;
 mod feed;
 mod harness;
+mod opt_outs;
 mod paging;
 mod people;
 mod practice;
@@ -54,6 +55,7 @@ pub use failure::{
     whichever_request_fails_nothing_is_lost,
 };
 pub use harness::SourceHarness;
+pub use opt_outs::{an_opt_out_says_nothing_but_no, news_of_a_patient_lifts_no_opt_out};
 pub use paging::{
     a_change_far_down_the_list_is_read, a_clock_that_falls_back_hides_no_change,
     a_first_pass_without_a_cursor_shows_everything, a_quiet_practice_is_not_listed_for_ever,
@@ -134,6 +136,8 @@ macro_rules! __source_checks {
             a_failed_pass_never_sweeps
             an_unreadable_row_hides_nobody
             an_unreadable_row_is_named_and_clears_itself
+            an_opt_out_says_nothing_but_no
+            news_of_a_patient_lifts_no_opt_out
             bad_credentials_halt
             a_slow_down_carries_its_wait
             a_cut_answer_is_retried_and_is_never_no_rows

@@ -4,10 +4,11 @@ use chrono::{Days, NaiveDate, NaiveTime};
 
 use crate::id::{AppointmentKey, HouseholdKey, PatientKey};
 use crate::model::{
-    Appointment, AppointmentStatus, Email, Patient, PatientStatus, Phone, Recall, Record,
+    Appointment, AppointmentStatus, Channel, Email, OptOut, Patient, PatientStatus, Phone, Recall,
+    Record, Statement,
 };
 use crate::phi::Phi;
-use crate::testkit::{Canaries, patient, recall};
+use crate::testkit::{Canaries, opt_out, patient, recall};
 
 pub(super) const FIRST: &str = "Quillandra";
 pub(super) const LAST: &str = "Zyxwerth";
@@ -69,6 +70,21 @@ pub(super) fn visit_of(native: &str, patient: &str, n: u32) -> Appointment {
     }
 }
 
+/// A no to each of these.
+pub(super) fn noes(channels: &[Channel]) -> Vec<Statement> {
+    opt_out("", channels).statements
+}
+
+/// Some no, and another one the next time.
+pub(super) fn opt_out_of(patient: &str, n: u32) -> OptOut {
+    let channels: &[Channel] = match n % 3 {
+        0 => &[Channel::Sms],
+        1 => &[Channel::Email],
+        _ => &[Channel::Sms, Channel::Email],
+    };
+    opt_out(patient, channels)
+}
+
 /// The same record after staff edited it, in a way that everybody must notice.
 pub(super) fn edited(record: &Record, times: u32) -> Record {
     let mut record = record.clone();
@@ -87,6 +103,12 @@ pub(super) fn edited(record: &Record, times: u32) -> Record {
             visit.start = visit
                 .start
                 .and_then(|start| start.checked_add_days(Days::new(u64::from(times) + 1)));
+        }
+        Record::OptOut(opt_out) => {
+            let another = (times..).map(|n| opt_out_of(opt_out.patient.native(), n));
+            if let Some(other) = another.into_iter().find(|other| other != opt_out) {
+                *opt_out = other;
+            }
         }
     }
     record
@@ -208,6 +230,22 @@ pub(super) fn every_sort(
     next(&|visit| visit.provider = Some("1".to_owned()));
     next(&|visit| visit.operatory = Some("3".to_owned()));
     (patients, recalls, visits)
+}
+
+/// One of each sort: a no to each channel, to several, and with its day.
+pub(super) fn every_opt_out(native: impl Fn(u32) -> String) -> Vec<OptOut> {
+    let of = |n: u32, channels: &[Channel]| opt_out(&native(n), channels);
+    let mut dated = of(205, &[Channel::Sms]);
+    for said in &mut dated.statements {
+        said.on = Some(day(0));
+    }
+    vec![
+        of(201, &[Channel::Sms]),
+        of(202, &[Channel::Email]),
+        of(203, &[Channel::Voice]),
+        of(204, &[Channel::Sms, Channel::Email, Channel::Voice]),
+        dated,
+    ]
 }
 
 /// What must not be printed of these records.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::harness::SourceHarness;
-use super::people::{SPOILED, recall_of, somebody, visit_of};
+use super::people::{SPOILED, opt_out_of, recall_of, somebody, visit_of};
 use crate::id::{AppointmentKey, PatientKey, RecallKey};
-use crate::model::{Record, RecordKey, RecordKind};
+use crate::model::{OptOut, Record, RecordKey, RecordKind};
 use crate::testkit::SourceFault;
 use crate::testkit::conformance::Supported;
 
@@ -40,7 +40,8 @@ impl<H: SourceHarness> Practice<H> {
         }
     }
 
-    /// More than three pages of patients, more than two of recalls and visits.
+    /// More than three pages of patients, more than two of recalls, visits and
+    /// opt-outs.
     pub(super) async fn seeded() -> Self {
         let mut practice = Self::start().await;
         practice.seed().await;
@@ -58,7 +59,9 @@ impl<H: SourceHarness> Practice<H> {
 
     async fn seed(&mut self) {
         let page = self.page();
-        let people = 3 * page + 1;
+        let opt_outs = self.has(RecordKind::OptOut);
+        // A patient has one opt-out at the most, and some must be free to go.
+        let people = if opt_outs { 4 * page + 1 } else { 3 * page + 1 };
         for n in 0..people {
             self.put(self.patient(START + n)).await;
         }
@@ -68,6 +71,9 @@ impl<H: SourceHarness> Practice<H> {
             let of = START + people - 1 - n / 2;
             self.put(self.recall(START + n, of)).await;
             self.put(self.visit(START + n, of)).await;
+        }
+        for n in 0..=2 * page {
+            self.put(self.opt_out(START + people - 1 - n)).await;
         }
     }
 
@@ -84,7 +90,11 @@ impl<H: SourceHarness> Practice<H> {
     }
 
     pub(super) fn native(&self, kind: RecordKind, n: u32) -> String {
-        self.harness.native(kind, n)
+        match kind {
+            // Its key is the patient's.
+            RecordKind::OptOut => self.harness.native(RecordKind::Patient, n),
+            kind => self.harness.native(kind, n),
+        }
     }
 
     pub(super) fn has(&self, kind: RecordKind) -> bool {
@@ -115,6 +125,12 @@ impl<H: SourceHarness> Practice<H> {
         ))
     }
 
+    /// The opt-out of the patient with this number.
+    pub(super) fn opt_out(&self, n: u32) -> Record {
+        let patient = self.native(RecordKind::Patient, n);
+        Record::OptOut(opt_out_of(&patient, n))
+    }
+
     /// A record of this kind with this number; recalls and visits hang from the
     /// last seeded patients.
     pub(super) fn record(&self, kind: RecordKind, n: u32) -> Record {
@@ -122,6 +138,7 @@ impl<H: SourceHarness> Practice<H> {
             RecordKind::Patient => self.patient(n),
             RecordKind::Recall => self.recall(n, START),
             RecordKind::Appointment => self.visit(n, START),
+            RecordKind::OptOut => self.opt_out(n),
         }
     }
 
@@ -132,6 +149,7 @@ impl<H: SourceHarness> Practice<H> {
             Record::Patient(patient) => patient.key = PatientKey::new(native),
             Record::Recall(recall) => recall.key = RecallKey::new(native),
             Record::Appointment(visit) => visit.key = AppointmentKey::new(native),
+            Record::OptOut(opt_out) => opt_out.patient = PatientKey::new(native),
         }
         record
     }
@@ -140,12 +158,35 @@ impl<H: SourceHarness> Practice<H> {
         if !self.has(record.kind()) {
             return;
         }
+        if let Record::OptOut(opt_out) = &record {
+            self.put_patient_of(opt_out).await;
+        }
+        self.write(record).await;
+    }
+
+    /// A practice that keeps a no for somebody has that somebody.
+    async fn put_patient_of(&mut self, opt_out: &OptOut) {
+        let key = RecordKey::Patient(opt_out.patient.clone());
+        if !self.ever.contains(&key) {
+            let n = u32::try_from(self.ever.len()).unwrap_or(0);
+            let patient = somebody(opt_out.patient.native(), n);
+            self.write(Record::Patient(patient)).await;
+        }
+    }
+
+    async fn write(&mut self, record: Record) {
         if let Err(error) = self.harness.put(record.clone()).await {
             panic!("the harness could not write a record: {}", error.chain());
         }
         let key = record.key();
         self.ever.insert(key.clone());
-        self.there.insert(key, self.harness.as_kept(record));
+        let kept = self.harness.as_kept(record);
+        // Where the practice has no field for any of it, it keeps nothing.
+        let nothing = matches!(&kept, Record::OptOut(opt_out) if opt_out.statements.is_empty());
+        match nothing {
+            true => self.there.remove(&key),
+            false => self.there.insert(key, kept),
+        };
         self.tick();
     }
 
@@ -160,6 +201,9 @@ impl<H: SourceHarness> Practice<H> {
     /// Makes a record unreadable; false, and said so, where that cannot be.
     pub(super) async fn spoil(&mut self, check: &str, record: Record) -> bool {
         let key = record.key();
+        if let Record::OptOut(opt_out) = &record {
+            self.put_patient_of(opt_out).await;
+        }
         let answer = self.harness.put_unreadable(record, SPOILED).await;
         if !answer.or_say(check) {
             return false;
@@ -211,7 +255,9 @@ impl<H: SourceHarness> Practice<H> {
             .iter()
             .filter(|(key, record)| match record {
                 Record::Patient(_) => key.native() == patient.native(),
-                Record::Recall(_) | Record::Appointment(_) => record.parent() == patient.native(),
+                Record::Recall(_) | Record::Appointment(_) | Record::OptOut(_) => {
+                    record.parent() == patient.native()
+                }
             })
             .map(|(key, record)| (key.clone(), record.clone()))
             .collect()
@@ -252,7 +298,7 @@ pub(super) fn assert_nothing(mut wrong: Vec<String>, when: &str) {
     );
 }
 
-/// Where two records differ. Labels may be added, and consent has no order.
+/// Where two records differ. Labels may be added, and what was said has no order.
 pub(super) fn differs(expected: &Record, found: &Record) -> Option<String> {
     let (expected, found) = (fields(expected), fields(found));
     // What is empty is not written, on either side.
@@ -269,7 +315,7 @@ pub(super) fn differs(expected: &Record, found: &Record) -> Option<String> {
             };
             let same = match name.as_str() {
                 "labels" => all(&wanted, &got),
-                "consent" => all(&wanted, &got) && all(&got, &wanted),
+                "consent" | "statements" => all(&wanted, &got) && all(&got, &wanted),
                 _ => wanted == got,
             };
             (!same).then(|| format!("{name} should be {wanted} and is {got}"))
@@ -283,6 +329,7 @@ fn fields(record: &Record) -> Map<String, Value> {
         Record::Patient(patient) => serde_json::to_value(patient),
         Record::Recall(recall) => serde_json::to_value(recall),
         Record::Appointment(visit) => serde_json::to_value(visit),
+        Record::OptOut(opt_out) => serde_json::to_value(opt_out),
     };
     match value {
         Ok(Value::Object(fields)) => fields,

@@ -29,7 +29,9 @@ pub async fn a_refresh_that_fails_half_way_is_no_answer<H: SourceHarness>() {
         0 => 8,
         counted => counted.min(60),
     };
-    let expected = practice.about(&key);
+    let mut expected = practice.about(&key);
+    // Those may come by another way.
+    expected.retain(|key, _| key.kind() != RecordKind::OptOut);
     for fault in [SourceFault::Down, SourceFault::Cut] {
         for good in 0..requests {
             if !practice.harness.fail_after(good, fault).await.or_say(CHECK) {

@@ -9,6 +9,7 @@ mod acks;
 mod bench;
 mod due;
 mod lasting;
+mod opt_outs;
 mod pages;
 mod quiet;
 mod runs;
@@ -38,6 +39,11 @@ pub use lasting::{
     a_newer_schema_is_refused_with_a_remedy, an_older_schema_is_migrated,
     reopening_remembers_stops, reopening_remembers_the_mirror, reopening_remembers_what_was_sent,
     reopening_remembers_when_the_source_was_last_heard_of, two_processes_do_not_disturb_each_other,
+};
+pub use opt_outs::{
+    an_opt_out_counts_until_it_is_gone, an_opt_out_ends_when_two_listings_do_not_show_it,
+    an_opt_out_may_come_before_its_patient_and_denies_from_then_on,
+    an_opt_out_that_cannot_be_read_denies_everything, reopening_remembers_opt_outs,
 };
 pub use pages::{
     a_change_raises_the_household_and_an_ack_of_the_past_does_not_hide_it,
@@ -160,6 +166,11 @@ macro_rules! __state_checks {
             the_same_acknowledgement_twice_is_one
             what_is_set_aside_is_listed_until_it_is_cleared
             a_stop_reaches_everyone_with_the_address_and_is_never_lifted
+            an_opt_out_may_come_before_its_patient_and_denies_from_then_on
+            an_opt_out_counts_until_it_is_gone
+            an_opt_out_ends_when_two_listings_do_not_show_it
+            an_opt_out_that_cannot_be_read_denies_everything
+            reopening_remembers_opt_outs
             reopening_remembers_the_mirror
             reopening_remembers_what_was_sent
             reopening_remembers_stops
