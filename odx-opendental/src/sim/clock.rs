@@ -74,6 +74,23 @@ fn interval(text: &str) -> Option<[u32; 4]> {
     (digits.is_empty() && !text.is_empty()).then_some(parts)
 }
 
+/// The same interval as the program prints it: `0y6m0w1d` becomes `6m1d`.
+// apirecalls, Recalls PUT, printed request and answer
+pub(crate) fn normal_interval(text: &str) -> Option<String> {
+    if text.is_empty() {
+        return Some(String::new());
+    }
+    let parts = interval(text)?;
+    Some(
+        parts
+            .iter()
+            .zip("ymwd".chars())
+            .filter(|(number, _)| **number > 0)
+            .map(|(number, unit)| format!("{number}{unit}"))
+            .collect(),
+    )
+}
+
 /// Adds `6m1d` style text to a date: years, months (clamped to the month's
 /// end), then weeks and days.
 pub(crate) fn add_interval(date: NaiveDate, text: &str) -> Option<NaiveDate> {

@@ -9,10 +9,13 @@ use super::log::RequestLog;
 use super::practice::Practice;
 
 /// One way for an answer to go wrong.
+///
+/// For a write it matters when: what answers in the office's place comes before the effect,
+/// what damages or delays the office's own answer comes after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The connection is reset before any answer.
+    /// The connection is reset before any answer; a write has had no effect.
     ConnectionReset,
     /// This status with an empty body.
     Status(u16),
@@ -36,8 +39,16 @@ pub enum Fault {
     Slow(Duration),
     /// `Offset` is ignored.
     RepeatFirstPage,
-    /// 200 without a body.
+    /// 200 without a body; a write has had no effect.
     EmptyBody,
+    /// The request takes effect, and the connection is reset before the answer.
+    LostReply,
+    /// The request takes effect, and is answered with this status and an empty body;
+    /// 504 is a write that was finished after the 60 s were over.
+    StatusAfter(u16),
+    /// The request takes effect, and is answered 400 with an explanation; see
+    /// [`Fault::connector_down_after`].
+    Http400TextAfter(String),
 }
 
 impl Fault {
@@ -46,6 +57,13 @@ impl Fault {
     #[must_use]
     pub fn connector_down() -> Self {
         Self::Http400Text("eConnector not running at the office.".to_owned())
+    }
+
+    /// The eConnector went off between the effect and the answer: the same words as
+    /// [`Fault::connector_down`], which nobody can tell apart.
+    #[must_use]
+    pub fn connector_down_after() -> Self {
+        Self::Http400TextAfter("eConnector not running at the office.".to_owned())
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) struct Head {
     pub(crate) query: String,
     pub(crate) authorization: Option<String>,
     pub(crate) content_type: Option<String>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// How the answer ends on the wire.
@@ -59,14 +60,22 @@ pub(crate) async fn handle(practice: &Practice, head: Head) -> Outcome {
         wait(*time).await;
     }
     let mut ending = Ending::Whole;
-    let replaced = fault.as_ref().and_then(replacement);
+    let writes = head.method != "GET";
+    let replaced = match fault.as_ref() {
+        // Nothing reached the office, so nothing is written.
+        Some(Fault::ConnectionReset) if writes => {
+            ending = Ending::Reset;
+            Some(Answer::empty(400))
+        }
+        other => other.and_then(replacement),
+    };
     let answer = match replaced {
         Some(answer) => answer,
         None => {
             let repeat_first = matches!(fault, Some(Fault::RepeatFirstPage));
             let answer = answer(practice, &head, pairs.as_deref(), repeat_first).await;
             match &fault {
-                Some(Fault::ConnectionReset) => ending = Ending::Reset,
+                Some(Fault::ConnectionReset | Fault::LostReply) => ending = Ending::Reset,
                 Some(Fault::TruncatedBody) => ending = Ending::Half,
                 _ => {}
             }
@@ -112,6 +121,14 @@ fn spoil(mut answer: Answer, fault: Option<&Fault>) -> Answer {
     match fault {
         Some(Fault::HalfJson) => answer.body.truncate(answer.body.len() / 2),
         Some(Fault::WrongContentType) => answer.content_type = Some(TEXT),
+        Some(Fault::StatusAfter(status)) => return Answer::empty(*status),
+        Some(Fault::Http400TextAfter(text)) => {
+            return Answer {
+                content_type: Some(TEXT),
+                body: text.clone().into_bytes(),
+                ..Answer::empty(400)
+            };
+        }
         _ => {}
     }
     answer
@@ -143,7 +160,15 @@ async fn answer(
     let Some(path) = head.path.strip_prefix(ROOT) else {
         return refuse(Refusal::not_found("Resource not found"));
     };
-    routes::answer(practice, &head.method, path, pairs, repeat_first).unwrap_or_else(refuse)
+    routes::answer(
+        practice,
+        &head.method,
+        path,
+        pairs,
+        &head.body,
+        repeat_first,
+    )
+    .unwrap_or_else(refuse)
 }
 
 // apisetup: `ODFHIR {DeveloperKey}/{CustomerKey}`; apipermissions: every GET is Read All
@@ -156,7 +181,8 @@ fn may_enter(practice: &Practice, head: &Head) -> Result<(), Refusal> {
     if head.authorization.as_deref() != Some(expected.as_str()) {
         return Err(Refusal::unauthorized("Invalid API key"));
     }
-    if !settings.permissions.contains(&Permission::ReadAll) {
+    // A write names the permission it needs itself; see `write_routes`.
+    if head.method == "GET" && !settings.permissions.contains(&Permission::ReadAll) {
         return Err(Refusal::unauthorized("Permission is missing: ReadAll"));
     }
     Ok(())

@@ -17,7 +17,7 @@
 //!
 //! # Methods
 //!
-//! All are `GET`, under `/api/v1`. Every list takes `Limit` and `Offset`.
+//! All under `/api/v1`. Every list takes `Limit` and `Offset`. `GET` needs Read All.
 //!
 //! | path | since | filters |
 //! |---|---|---|
@@ -39,6 +39,58 @@
 //! | `signalods` | 21.2 | SigDateTime (required) |
 //! | `patfielddefs` | 22.4.9 | |
 //! | `computers` | 23.1.30 | |
+//! | `commlogs` | 21.1 | PatNum (required before 25.1.13), DateTStamp (25.1.13) |
+//! | `commlogs/{CommlogNum}` | 25.1.13 | |
+//! | `patfields` | 21.1 | PatNum, FieldName (both required before 22.4.5), SecDateTEdit (22.4.5) |
+//! | `patfields/{PatFieldNum}` | 22.4 | |
+//! | `subscriptions` | 22.1 | |
+//!
+//! | write | since | permission | answer |
+//! |---|---|---|---|
+//! | `POST commlogs` | 21.1 | Comm | 201, the object since 23.3.7 |
+//! | `PUT commlogs/{CommlogNum}` | 25.2.21 | (unlisted) | 200, the object |
+//! | `PUT recalls/Status` | 21.2 | Comm | 200 |
+//! | `PUT recalls/{RecallNum}` | 24.2.31 | AllOthers | 200, the object |
+//! | `PUT appointments/{AptNum}/Confirm` | 21.1 | Comm | 200 |
+//! | `PUT appointments/{AptNum}/Note` | 21.1 | Comm | 200 |
+//! | `POST patfields` | 22.4 | (unlisted) | 201, the object |
+//! | `PUT patfields` | 21.1 | AllOthers | 200, the object since 25.3 |
+//! | `DELETE patfields/{PatFieldNum}` | 22.4 | (unlisted) | 200 |
+//! | `POST subscriptions` | 22.1 | Read All | 201, the object |
+//! | `PUT subscriptions/{SubscriptionNum}` | 22.1 | Read All | 200 |
+//! | `DELETE subscriptions/{SubscriptionNum}` | 22.1 | (unlisted) | 200 |
+//!
+//! A write has no idempotency: posted twice, it is there twice. [`Fault`] says which faults
+//! come before the effect and which after it.
+//!
+//! # Events
+//!
+//! [`Practice::fire_events`] lets every running machine poll the subscriptions that are due
+//! by the office's clock; [`Practice::fire_events_every`] does so in the background, and
+//! [`Practice::select_patient`] fires the UI event. What was sent is in
+//! [`Practice::deliveries`]. `SERVER` and `FRONTDESK` have the program open at the start,
+//! `OP2` has not; [`Practice::open_workstation`], [`Practice::close_workstation`],
+//! [`Practice::start_api_service`] and [`Practice::skew_workstation`] change that.
+//! [`Practice::forge`] makes calls that nobody should believe, and [`Practice::replay`]
+//! repeats a genuine one. Endpoints are reached over plain HTTP; `https` counts as
+//! unreachable.
+//!
+//! ```no_run
+//! # async fn demo(office: &odx_opendental::sim::Practice, url: &str) {
+//! use odx_opendental::sim::SubscriptionRow;
+//! office.add_subscription(SubscriptionRow {
+//!     end_point_url: url.to_owned(),
+//!     workstation: "SERVER".to_owned(),
+//!     watch_table: "Patient".to_owned(),
+//!     polling_seconds: 5,
+//!     ..SubscriptionRow::default()
+//! });
+//! office.restamp_all_patients();
+//! for sent in office.fire_events().await {
+//!     println!("{} rows, answered {:?}", sent.rows, sent.status);
+//! }
+//! # }
+//! ```
 //!
 //! # Assumptions where the vendor is silent
 //!
@@ -54,8 +106,17 @@
 //! | patients "updated since" | `>=`; `>` | `with_strict_since` |
 //! | date column of `histappointments` | of the snapshot; of the visit | `with_hist_date_column` |
 //! | form of explanations | text; JSON string; JSON object with `Message` | `with_error_shape` |
-//! | `providers?ClinicNum=` with one row | a bare object, as printed; a list | `with_bare_single` |
+//! | one row of `providers?ClinicNum=`, filtered `patfields` | a bare object, as printed; a list | `with_bare_single` |
 //! | `+` in a query | itself; a blank | `with_plus_as_blank` |
+//! | permission of the unlisted methods | AllOthers; another one | `with_unlisted_permission` |
+//! | `Mode_` written as it is stored (`InPerson`) | 400; taken | `with_stored_mode_names` |
+//! | meaning of `confirmVal` | two of four mapped; any map; none | `with_confirm_status`, `without_confirm_statuses` |
+//! | `EndPointUrl` without a trailing slash | taken; 400 | `with_trailing_slash_demanded` |
+//! | success of an event | status 200; any answer | `with_event_success` |
+//! | body of `AppointmentDeleted` | appointment; history row; `AptNum` alone | `with_deleted_body` |
+//! | `Patient` event of a deleted patient | none; a row with that status | `with_deleted_patient_events` |
+//! | order of event rows | by stamp; arbitrary, across batches | `with_shuffled_events` |
+//! | how long the sender waits for an answer | 30 s; any time | `with_event_patience` |
 //!
 //! Fixed:
 //!
@@ -74,41 +135,87 @@
 //! * A deleted patient is 404 by key. Its recalls and visits are deleted with it.
 //! * Changing an appointment takes a `Changed` snapshot, breaking it a `Missed` one. The
 //!   seed gives snapshots only to scheduled and broken visits.
-//! * `recalls/List` knows no reminders, so nothing is hidden for having been reminded.
+//! * A reminder of `recalls/List` is a comm log whose type has the usage `RECALL`, dated on a
+//!   later day than `DatePrevious`. A recall shows again on the day that the configured number
+//!   of days after the last reminder ends on. `RecallMaxNumberReminders` is looked at from the
+//!   second reminder on.
 //! * `SigDateTime` is compared with `>`. `PrefName` and the other names are exact.
 //! * `DateTimeFormatString` and `DateFormatString` are not simulated and count as unknown.
-//! * Nothing can be written: every other verb is 404.
+//! * A write that is not listed is 404. A listed one is checked in this order: permission
+//!   (401), version (400), fields (400), then the rows it names (404).
+//! * A body of more than 16.8 million bytes gets its connection reset.
+//! * Fields of a body are matched by exact name; what is not known is ignored, or 400 with
+//!   `UnknownParameters::Refused`. `null` counts as absent, a number may be written as text.
+//! * A write to a deleted patient, or to what belongs to one, is 404 `Patient not found`.
+//! * `commType` is the name of a definition in exact case. An office without a type of the
+//!   usage `MISC` or `RECALL` stores 0. `Fax` is taken as a written `Mode_`.
+//! * `recalls/Status` leaves the status alone when it is not sent, and is 404 for a recall the
+//!   patient has not. The program's standard note is not documented; ours is `Recall reminder.`
+//! * A visit of any status can be confirmed. Statuses that stamp arrival times do not here.
+//! * `POST patfields` for a field that has a row is 400; `PUT` makes the row when there is
+//!   none. An unknown `FieldName` is 404. A picked item is not checked against the list.
+//!   Unticking a checkbox is `0` or empty text, answered without a body.
+//! * Reading `patfields` with a filter that nothing passes is an empty list.
+//! * `PUT subscriptions` ignores `WatchTable` and `UiEventType`, as fields it does not know.
+//!   The name of a workstation is not checked. `PollingSeconds` of a UI event stays 0.
+//! * The machines that fire read `DateTimeStart` at the same moment, so each one sends the
+//!   window; the last one to succeed moves it. Whole polls move it, not single batches.
+//! * No poll looks back further than three days, after a failure or not. A `DateTimeStart` in
+//!   the future is waited for before the first poll, and only then.
+//! * A first poll is due at once. Due times follow time gone by, so turning the clock back
+//!   delays none.
+//! * Events carry `Content-Type: application/json; charset=utf-8` besides the documented
+//!   headers. `ToothInitial` can be watched and never fires.
+//! * A machine that runs the API Service alone shows no heartbeat in `computers`.
+//! * `PatientSelected` does not move `DateTimeStart`.
 //! * `add_recall` does not refuse a second row of one type; the caller keeps that rule.
 mod answer;
 mod blank;
+mod body;
 mod clock;
+mod commlogs;
+mod deliver;
 mod edit;
 mod error;
+mod event_rows;
+mod events;
 mod faults;
+mod forged;
 mod handle;
 mod log;
+mod machines;
 mod names;
+mod patfields;
 mod practice;
 mod query;
 mod recall_list;
 mod reference;
 mod reference_routes;
+mod reminders;
 mod routes;
 mod seed;
 mod server;
 mod settings;
+mod settings_api;
 mod store;
+mod subscriptions;
 mod tables;
+mod tables_api;
 mod throttle;
+mod visit_writes;
 mod wire;
+mod wire_api;
 mod wire_reference;
+mod write_routes;
 
 #[cfg(test)]
 mod tests;
 
 pub use edit::DayOfChanges;
 pub use error::SimError;
+pub use events::{Delivery, EventPump};
 pub use faults::{DriftChange, DriftPlan, Fault, Faults, Hook, Listing};
+pub use forged::Forgery;
 pub use log::RequestLog;
 pub use names::NOTE_CANARY;
 pub use practice::Practice;
@@ -117,6 +224,8 @@ pub use settings::{
     ErrorShape, Permission, PracticeBuilder, RowOrder, Throttle, ThrottleTime, UnknownParameters,
     Which,
 };
+pub use settings_api::{DeletedBody, EventSuccess};
 pub use tables::{
     AppointmentRow, DefinitionRow, HistAppointmentRow, NO_DATE, NO_DATE_TIME, PatientRow, RecallRow,
 };
+pub use tables_api::{CommlogRow, OperatoryRow, PatFieldRow, ScheduleRow, SubscriptionRow};

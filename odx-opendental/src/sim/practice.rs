@@ -7,6 +7,7 @@ use chrono::NaiveDateTime;
 
 use super::clock::{Clock, day, stamp};
 use super::error::SimError;
+use super::events::Outbound;
 use super::faults::{DriftChange, Faults, Listing};
 use super::log::{Log, RequestLog};
 use super::names::NOTE_CANARY;
@@ -33,6 +34,8 @@ pub(crate) struct Inner {
     pub(crate) faults: Faults,
     pub(crate) log: Log,
     pub(crate) gate: Gate,
+    /// Machines, and what they sent.
+    pub(crate) outbound: Outbound,
     store: Mutex<Store>,
     clock: Mutex<Clock>,
     /// When and what.
@@ -50,7 +53,7 @@ impl std::fmt::Debug for Practice {
 /// The tables live in memory: when they fail, the simulator is broken and the
 /// test should stop right there.
 #[allow(clippy::expect_used, reason = "a bug in the simulator, not an outcome")]
-fn must<T>(result: Result<T, SimError>) -> T {
+pub(crate) fn must<T>(result: Result<T, SimError>) -> T {
     result.expect("the simulated tables answer")
 }
 
@@ -72,6 +75,7 @@ impl Practice {
         let keys = settings.random_keys.then_some(settings.seed ^ 0x6b65_7973);
         let mut store = Store::open(settings.row_order, keys)?;
         seed::fill(&mut store, &settings)?;
+        super::tables_api::fill(&mut store, &settings)?;
         let names = reference::lookups(&store)?;
         let clock = Clock::starting(settings.start);
         Ok(Self {
@@ -80,6 +84,7 @@ impl Practice {
                 faults: Faults::default(),
                 log: Log::default(),
                 gate: Gate::default(),
+                outbound: Outbound::of(&settings),
                 store: Mutex::new(store),
                 clock: Mutex::new(clock),
                 signals: Mutex::default(),
@@ -378,7 +383,11 @@ impl Practice {
     }
 
     /// The row before and after. No lock is held while `edit` runs.
-    fn update<R: Record + Clone>(&self, key: i64, edit: impl FnOnce(&mut R)) -> Option<(R, R)> {
+    pub(crate) fn update<R: Record + Clone>(
+        &self,
+        key: i64,
+        edit: impl FnOnce(&mut R),
+    ) -> Option<(R, R)> {
         let before: R = must(self.store().get(key))?;
         let mut after = before.clone();
         edit(&mut after);
@@ -422,7 +431,7 @@ impl Practice {
     }
 }
 
-fn of_patient(pat_num: i64) -> Filter {
+pub(crate) fn of_patient(pat_num: i64) -> Filter {
     let mut filter = Filter::new();
     filter.with("PatNum = ?", pat_num);
     filter

@@ -160,11 +160,11 @@ impl Query {
     }
 }
 
-fn is_date(value: &str) -> bool {
+pub(crate) fn is_date(value: &str) -> bool {
     value.len() == 10 && NaiveDate::parse_from_str(value, "%Y-%m-%d").is_ok()
 }
 
-fn is_stamp(value: &str) -> bool {
+pub(crate) fn is_stamp(value: &str) -> bool {
     value.len() == 19 && NaiveDateTime::parse_from_str(value, "%Y-%m-%d %H:%M:%S").is_ok()
 }
 

@@ -1,7 +1,6 @@
 //! `recalls/List`: the recall list window, formatted for display.
 //!
-//! Rules 1 to 7 of the window. Reminders are not simulated, so nothing is ever
-//! hidden for having been reminded.
+//! All rules of the window; those about reminders are in `reminders`.
 
 #![allow(non_snake_case, reason = "spelled as on the wire")]
 
@@ -14,8 +13,10 @@ use super::answer::{Answer, Refusal};
 use super::clock::day;
 use super::practice::Practice;
 use super::query::Query;
+use super::reminders::{Reminders, Rules};
 use super::store::Filter;
 use super::tables::{NO_DATE, PatientRow, PreferenceRow, RecallRow, RecallTypeRow};
+use super::wire::blanked;
 
 // apirecalls, Recalls GET List: no RecallNum, US dates, numbers as text
 #[derive(Serialize)]
@@ -26,8 +27,8 @@ struct Due {
     Age: String,
     Type: String,
     Interval: String,
-    NumRemind: &'static str,
-    LastRemind: &'static str,
+    NumRemind: String,
+    LastRemind: String,
     Contact: String,
     Status: String,
     ClinicNum: i64,
@@ -99,6 +100,13 @@ pub(crate) fn answer(
     );
     let recalls = store.all::<RecallRow>(&filter)?;
 
+    let rules = Rules {
+        first: number("RecallShowIfDaysFirstReminder").unwrap_or(-1),
+        second: number("RecallShowIfDaysSecondReminder").unwrap_or(-1),
+        most: number("RecallMaxNumberReminders").unwrap_or(-1),
+    };
+    let include_reminded = query.flag("IncludeReminded")?;
+
     let mut rows = Vec::new();
     for recall in recalls {
         if !shown.is_empty() && !shown.contains(&recall.recall_type_num) {
@@ -112,6 +120,10 @@ pub(crate) fn answer(
         {
             continue;
         }
+        let reminded = Reminders::of(&store, &recall)?;
+        if !include_reminded && rules.hide(&reminded, today) {
+            continue;
+        }
         let status = office.names.definitions.get(&recall.recall_status);
         rows.push(Due {
             DueDate: us_date(&recall.date_due),
@@ -123,12 +135,12 @@ pub(crate) fn answer(
                 .cloned()
                 .unwrap_or_default(),
             Interval: recall.recall_interval,
-            NumRemind: "",
-            LastRemind: "",
+            NumRemind: reminded.number(),
+            LastRemind: reminded.last.map(us).unwrap_or_default(),
             Contact: contact(&patient),
             Status: status.cloned().unwrap_or_default(),
             ClinicNum: patient.clinic_num,
-            Note: recall.note,
+            Note: blanked(&recall.note).into_owned(),
         });
     }
     let skip = usize::try_from(window.offset).unwrap_or(usize::MAX);
@@ -139,11 +151,13 @@ pub(crate) fn answer(
 
 fn us_date(text: &str) -> String {
     match text.parse::<NaiveDate>() {
-        Ok(date) if text != NO_DATE => {
-            format!("{}/{}/{}", date.month(), date.day(), date.year())
-        }
+        Ok(date) if text != NO_DATE => us(date),
         _ => String::new(),
     }
+}
+
+fn us(date: NaiveDate) -> String {
+    format!("{}/{}/{}", date.month(), date.day(), date.year())
 }
 
 fn full_name(patient: &PatientRow) -> String {

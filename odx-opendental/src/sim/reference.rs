@@ -31,7 +31,7 @@ const DEFINITIONS: [(i64, &str, &str, bool); 30] = [
     (13, "Patient will call", "", false),
     (13, "Needs Perio", "", false),
     (13, "2nd Notice", "", true),
-    (27, "Appointment Related", "APPT", false),
+    (27, "ApptRelated", "APPT", false),
     (27, "Financial", "FIN", false),
     (27, "Recall", "RECALL", false),
     (27, "Misc", "MISC", false),

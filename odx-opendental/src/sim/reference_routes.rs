@@ -5,12 +5,9 @@ use super::query::Known;
 use super::routes::{ALWAYS, Call, path_key};
 use super::settings::Permission;
 use super::store::Filter;
-use super::tables::{
-    ClinicRow, DefinitionRow, NO_DATE_TIME, PreferenceRow, ProviderRow, RecallTypeRow,
-};
+use super::tables::{ClinicRow, DefinitionRow, PreferenceRow, ProviderRow, RecallTypeRow};
 use super::wire_reference::{
-    Clinic, Computer, Definition, PatFieldDef, Preference, Provider, RecallType, SecurityPerm,
-    Signal,
+    Clinic, Definition, PatFieldDef, Preference, Provider, RecallType, SecurityPerm, Signal,
 };
 
 // apirecalltypes
@@ -128,17 +125,9 @@ pub(crate) fn pat_field_defs(call: &Call<'_>) -> Result<Answer, Refusal> {
         .pat_field_defs
         .iter()
         .zip(1_i64..)
-        .map(|((name, kind), num)| PatFieldDef::of(num, name, kind));
+        .map(|((name, kind), num)| {
+            let hidden = call.settings.api.hidden_fields.contains(name);
+            PatFieldDef::of(num, name, kind, hidden)
+        });
     call.page_of(&query, rows)
-}
-
-// apicomputers: workstations beat every 3 minutes, the sentinel means not running
-pub(crate) fn computers(call: &Call<'_>) -> Result<Answer, Refusal> {
-    let query = call.query((23, 1, 30), &[])?;
-    let rows = [
-        Computer::of(1, "SERVER", call.clock()),
-        Computer::of(3, "FRONTDESK", call.clock()),
-        Computer::of(5, "OP2", NO_DATE_TIME),
-    ];
-    call.page_of(&query, rows.into_iter())
 }

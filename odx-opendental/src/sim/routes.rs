@@ -9,7 +9,7 @@ use super::query::{Known, Query};
 use super::recall_list;
 use super::reference_routes as reference;
 use super::settings::{Settings, Version, Which};
-use super::store::Filter;
+use super::store::{Filter, Window};
 use super::tables::{AppointmentRow, HistAppointmentRow, PatientRow, RecallRow};
 use super::wire::{Appointment, HistAppointment, Office, Patient, PickedPatient, Recall};
 
@@ -123,6 +123,7 @@ pub(crate) struct Call<'a> {
     pairs: &'a [(String, String)],
     repeat_first: bool,
     clock: String,
+    pub(crate) body: &'a [u8],
 }
 
 pub(crate) fn answer(
@@ -130,6 +131,7 @@ pub(crate) fn answer(
     method: &str,
     path: &str,
     pairs: &[(String, String)],
+    body: &[u8],
     repeat_first: bool,
 ) -> Result<Answer, Refusal> {
     let call = Call {
@@ -139,12 +141,12 @@ pub(crate) fn answer(
         pairs,
         repeat_first,
         clock: stamp(practice.now()),
+        body,
     };
-    // Nothing is written through the API here; see the module's assumptions.
-    if method != "GET" {
-        return Err(Refusal::not_found("Method is not simulated"));
-    }
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    if method != "GET" {
+        return super::write_routes::answer(&call, method, &segments);
+    }
     match segments.as_slice() {
         ["patients"] => call.patients(),
         ["patients", "Simple"] => call.simple(),
@@ -167,7 +169,12 @@ pub(crate) fn answer(
         ["securityperms"] => reference::permissions(&call),
         ["signalods"] => reference::signals(&call),
         ["patfielddefs"] => reference::pat_field_defs(&call),
-        ["computers"] => reference::computers(&call),
+        ["computers"] => super::machines::computers(&call),
+        ["commlogs"] => super::commlogs::list(&call),
+        ["commlogs", key] => super::commlogs::one(&call, key),
+        ["patfields"] => super::patfields::list(&call),
+        ["patfields", key] => super::patfields::one(&call, key),
+        ["subscriptions"] => super::subscriptions::list(&call),
         _ => Err(Refusal::not_found("Resource not found")),
     }
 }
@@ -209,12 +216,16 @@ impl Call<'_> {
         Answer::json(&page, page.len())
     }
 
+    pub(crate) fn window(&self, query: &Query) -> Result<Window, Refusal> {
+        query.window(self.settings, self.repeat_first)
+    }
+
     /// `serverDateTime`.
     pub(crate) fn clock(&self) -> &str {
         &self.clock
     }
 
-    fn office(&self) -> Office<'_> {
+    pub(crate) fn office(&self) -> Office<'_> {
         Office {
             names: &self.practice.inner.names,
             version: self.settings.version,
@@ -233,7 +244,7 @@ impl Call<'_> {
         Ok(())
     }
 
-    fn patient_filter(&self, query: &Query, filter: &mut Filter) -> Result<(), Refusal> {
+    pub(crate) fn patient_filter(&self, query: &Query, filter: &mut Filter) -> Result<(), Refusal> {
         if let Some(pat_num) = query.int("PatNum")? {
             let found: Option<PatientRow> = self.practice.store().get(pat_num)?;
             if found.is_none_or(|row| row.pat_status == "Deleted") {

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -29,6 +29,10 @@ use super::practice::Practice;
 
 /// Where the API starts.
 pub(crate) const ROOT: &str = "/api/v1";
+
+/// Of a request.
+// apispecification: 16.8 million characters
+const MAX_BODY: usize = 16_800_000;
 
 /// A served office. Dropping it closes the port.
 #[derive(Debug)]
@@ -116,6 +120,15 @@ async fn serve_one(
         query: request.uri().query().unwrap_or_default().to_owned(),
         authorization: header(request.headers(), header::AUTHORIZATION),
         content_type: header(request.headers(), header::CONTENT_TYPE),
+        body: Vec::new(),
+    };
+    let Ok(body) = to_bytes(request.into_body(), MAX_BODY).await else {
+        line.reset();
+        return Response::new(Body::empty());
+    };
+    let head = Head {
+        body: body.into(),
+        ..head
     };
     let outcome = handle(&office.practice, head).await;
     match outcome.ending {

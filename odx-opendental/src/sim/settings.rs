@@ -6,6 +6,7 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 
 use super::error::SimError;
 use super::practice::Practice;
+use super::settings_api::ApiSettings;
 
 /// Order of the rows of a list. The vendor documents none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,12 +199,14 @@ pub(crate) struct Settings {
     pub(crate) bare_single: bool,
     pub(crate) plus_is_blank: bool,
     pub(crate) pat_field_defs: Vec<(String, String)>,
+    /// Writes, subscriptions and events.
+    pub(crate) api: ApiSettings,
 }
 
 /// Settings of an office; everything else follows from the seed.
 #[derive(Clone)]
 pub struct PracticeBuilder {
-    settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 impl std::fmt::Debug for PracticeBuilder {
@@ -261,6 +264,7 @@ impl PracticeBuilder {
                 bare_single: true,
                 plus_is_blank: false,
                 pat_field_defs: Vec::new(),
+                api: ApiSettings::default(),
             },
         }
     }

@@ -11,6 +11,7 @@ use super::tables::{
     AppointmentRow, ClinicRow, DefinitionRow, HistAppointmentRow, PatientRow, PreferenceRow,
     ProviderRow, RecallRow, RecallTypeRow, Record,
 };
+use super::tables_api;
 
 /// First key of an office with sequential keys; the gap below leaves room for
 /// rows that drift inserts in front of everything.
@@ -80,6 +81,11 @@ impl Store {
         create::<ClinicRow>(&conn)?;
         create::<ProviderRow>(&conn)?;
         create::<PreferenceRow>(&conn)?;
+        create::<tables_api::CommlogRow>(&conn)?;
+        create::<tables_api::PatFieldRow>(&conn)?;
+        create::<tables_api::SubscriptionRow>(&conn)?;
+        create::<tables_api::OperatoryRow>(&conn)?;
+        create::<tables_api::ScheduleRow>(&conn)?;
         Ok(Self {
             conn,
             order,
@@ -105,6 +111,8 @@ impl Store {
              CREATE INDEX histappointment_patient ON histappointment(PatNum);
              CREATE INDEX histappointment_stamp ON histappointment(HistDateTStamp);
              CREATE INDEX histappointment_start ON histappointment(AptDateTime);
+             CREATE INDEX commlog_patient ON commlog(PatNum);
+             CREATE INDEX patfield_patient ON patfield(PatNum);
              CREATE INDEX preference_name ON preference(PrefName);",
         )?;
         match self.order {
@@ -171,8 +179,17 @@ impl Store {
 
     /// Every row that passes, by key.
     pub(crate) fn all<R: Record>(&self, filter: &Filter) -> Result<Vec<R>, SimError> {
+        self.all_by(filter, R::KEY)
+    }
+
+    /// Every row that passes, by a column, then by key.
+    pub(crate) fn all_by<R: Record>(
+        &self,
+        filter: &Filter,
+        column: &str,
+    ) -> Result<Vec<R>, SimError> {
         let sql = format!(
-            "SELECT * FROM {}{} ORDER BY {}",
+            "SELECT * FROM {}{} ORDER BY {column}, {}",
             R::TABLE,
             conditions(&filter.clauses),
             R::KEY

@@ -102,6 +102,7 @@ macro_rules! table {
     };
     (@first $first:literal $($rest:literal)*) => { $first };
 }
+pub(crate) use {sql_type, table};
 
 table! {
     /// A row of `patient`. Dates and stamps are raw text with the vendor's sentinels.

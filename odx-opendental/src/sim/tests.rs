@@ -8,9 +8,17 @@ use serde_json::Value;
 
 use super::*;
 
+mod events;
 mod faults;
 mod fixtures;
+mod forged;
 mod office;
+mod receiver;
+mod shapes_written;
+mod subscriptions;
+mod windows;
+mod writes;
+mod writes_refused;
 
 /// What came over the wire; status 0 when nothing did.
 #[derive(Clone, Debug)]
@@ -69,9 +77,25 @@ impl Client {
     }
 
     async fn get(&self, target: &str) -> Got {
+        self.ask("GET", target, String::new()).await
+    }
+
+    async fn post(&self, target: &str, body: &Value) -> Got {
+        self.ask("POST", target, body.to_string()).await
+    }
+
+    async fn put(&self, target: &str, body: &Value) -> Got {
+        self.ask("PUT", target, body.to_string()).await
+    }
+
+    async fn delete(&self, target: &str) -> Got {
+        self.ask("DELETE", target, String::new()).await
+    }
+
+    async fn ask(&self, method: &'static str, target: &str, body: String) -> Got {
         let (address, headers) = (self.address, self.headers.clone());
         let target = target.to_owned();
-        tokio::task::spawn_blocking(move || fetch(address, &headers, &target))
+        tokio::task::spawn_blocking(move || fetch(address, &headers, method, &target, &body))
             .await
             .unwrap()
     }
@@ -94,14 +118,16 @@ impl Client {
     }
 }
 
-fn fetch(address: SocketAddr, headers: &str, target: &str) -> Got {
+fn fetch(address: SocketAddr, headers: &str, method: &str, target: &str, body: &str) -> Got {
     let mut stream = TcpStream::connect(address).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(20)))
         .unwrap();
     write!(
         stream,
-        "GET /api/v1{target} HTTP/1.1\r\nHost: sim\r\nConnection: close\r\n{headers}\r\n"
+        "{method} /api/v1{target} HTTP/1.1\r\nHost: sim\r\nConnection: close\r\n\
+         Content-Length: {}\r\n{headers}\r\n{body}",
+        body.len()
     )
     .unwrap();
     let mut all = Vec::new();

@@ -4,6 +4,7 @@
 
 #![allow(non_snake_case, reason = "spelled as on the wire")]
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::Serialize;
@@ -29,18 +30,28 @@ pub(crate) struct Office<'a> {
 }
 
 impl Office<'_> {
-    fn since<T>(self, needed: Version, value: T) -> Option<T> {
+    pub(crate) fn since<T>(self, needed: Version, value: T) -> Option<T> {
         (self.version >= needed).then_some(value)
     }
 }
 
-fn name(names: &HashMap<i64, String>, key: i64) -> &str {
+pub(crate) fn name(names: &HashMap<i64, String>, key: i64) -> &str {
     names.get(&key).map_or("", String::as_str)
 }
 
 // apispecification, booleans are strings
 fn flag(value: bool) -> &'static str {
     if value { "true" } else { "false" }
+}
+
+/// Text on the wire: a line break comes out as one blank.
+// apispecification, data types: CR/LF pairs come out as blanks
+pub(crate) fn blanked(text: &str) -> Cow<'_, str> {
+    if text.contains(['\r', '\n']) {
+        Cow::Owned(text.replace("\r\n", " ").replace(['\r', '\n'], " "))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 /// `patients/{PatNum}` and, with `serverDateTime` in front, `patients/Simple`.
@@ -261,7 +272,7 @@ pub(crate) struct Recall<'a> {
     RecallInterval: &'a str,
     RecallStatus: i64,
     recallStatus: &'a str,
-    Note: &'a str,
+    Note: Cow<'a, str>,
     IsDisabled: &'static str,
     DateTStamp: &'a str,
     RecallTypeNum: i64,
@@ -282,7 +293,7 @@ impl<'a> Recall<'a> {
             RecallInterval: &row.recall_interval,
             RecallStatus: row.recall_status,
             recallStatus: name(&office.names.definitions, row.recall_status),
-            Note: &row.note,
+            Note: blanked(&row.note),
             IsDisabled: flag(row.is_disabled),
             DateTStamp: &row.date_t_stamp,
             RecallTypeNum: row.recall_type_num,
@@ -309,7 +320,7 @@ pub(crate) struct Appointment<'a> {
     confirmed: &'a str,
     TimeLocked: &'static str,
     Op: i64,
-    Note: &'a str,
+    Note: Cow<'a, str>,
     ProvNum: i64,
     provAbbr: &'a str,
     ProvHyg: i64,
@@ -334,7 +345,8 @@ pub(crate) struct Appointment<'a> {
     colorOverride: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     AppointmentTypeNum: Option<i64>,
-    SecUserNumEntry: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    SecUserNumEntry: Option<i64>,
     SecDateTEntry: &'a str,
     Priority: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -351,6 +363,15 @@ impl<'a> Appointment<'a> {
         }
     }
 
+    /// As in an event: neither clock nor user.
+    // apievents, Database Event
+    pub(crate) fn event(row: &'a AppointmentRow, office: Office<'a>) -> Self {
+        Self {
+            SecUserNumEntry: None,
+            ..Self::of(row, office)
+        }
+    }
+
     fn of(row: &'a AppointmentRow, office: Office<'a>) -> Self {
         Self {
             serverDateTime: None,
@@ -362,7 +383,7 @@ impl<'a> Appointment<'a> {
             confirmed: name(&office.names.definitions, row.confirmed),
             TimeLocked: flag(row.time_locked),
             Op: row.op,
-            Note: &row.note,
+            Note: blanked(&row.note),
             ProvNum: row.prov_num,
             provAbbr: name(&office.names.providers, row.prov_num),
             ProvHyg: row.prov_hyg,
@@ -383,7 +404,7 @@ impl<'a> Appointment<'a> {
             DateTimeAskedToArrive: &row.date_time_asked_to_arrive,
             colorOverride: &row.color_override,
             AppointmentTypeNum: office.since((22, 1, 0), row.appointment_type_num),
-            SecUserNumEntry: row.sec_user_num_entry,
+            SecUserNumEntry: Some(row.sec_user_num_entry),
             SecDateTEntry: &row.sec_date_t_entry,
             Priority: &row.priority,
             PatternSecondary: office.since((23, 3, 17), &row.pattern_secondary),

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::tables::{ClinicRow, DefinitionRow, NO_DATE, PreferenceRow, ProviderRow, RecallTypeRow};
 
-fn flag(value: bool) -> &'static str {
+pub(crate) fn flag(value: bool) -> &'static str {
     if value { "true" } else { "false" }
 }
 
@@ -154,10 +154,19 @@ pub(crate) struct Provider<'a> {
     Birthdate: &'static str,
     SchedNote: &'static str,
     PreferredName: &'static str,
-    serverDateTime: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    serverDateTime: Option<&'a str>,
 }
 
 impl<'a> Provider<'a> {
+    /// As in an event: no clock.
+    pub(crate) fn event(row: &'a ProviderRow) -> Self {
+        Self {
+            serverDateTime: None,
+            ..Self::of(row, "")
+        }
+    }
+
     pub(crate) fn of(row: &'a ProviderRow, clock: &'a str) -> Self {
         Self {
             ProvNum: row.prov_num,
@@ -183,7 +192,7 @@ impl<'a> Provider<'a> {
             Birthdate: NO_DATE,
             SchedNote: "",
             PreferredName: "",
-            serverDateTime: clock,
+            serverDateTime: Some(clock),
         }
     }
 }
@@ -229,12 +238,12 @@ impl SecurityPerm {
 #[derive(Serialize)]
 pub(crate) struct Computer<'a> {
     ComputerNum: i64,
-    CompName: &'static str,
+    CompName: &'a str,
     LastHeartBeat: &'a str,
 }
 
 impl<'a> Computer<'a> {
-    pub(crate) fn of(num: i64, name: &'static str, beat: &'a str) -> Self {
+    pub(crate) fn of(num: i64, name: &'a str, beat: &'a str) -> Self {
         Self {
             ComputerNum: num,
             CompName: name,
@@ -286,13 +295,13 @@ pub(crate) struct PatFieldDef<'a> {
 }
 
 impl<'a> PatFieldDef<'a> {
-    pub(crate) fn of(num: i64, name: &'a str, kind: &'a str) -> Self {
+    pub(crate) fn of(num: i64, name: &'a str, kind: &'a str, hidden: bool) -> Self {
         Self {
             PatFieldDefNum: num,
             FieldName: name,
             FieldType: kind,
             PickList: "",
-            IsHidden: "false",
+            IsHidden: flag(hidden),
         }
     }
 }

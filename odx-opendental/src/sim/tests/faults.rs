@@ -29,19 +29,28 @@ async fn each_fault_looks_like_itself_and_happens_once() {
         Fault::Slow(Duration::from_millis(30)),
         Fault::RepeatFirstPage,
         Fault::EmptyBody,
+        Fault::LostReply,
+        Fault::StatusAfter(504),
+        Fault::connector_down_after(),
     ] {
         practice.faults().fail_next(1, fault.clone());
         let got = client.get(target).await;
         let length: Option<usize> = got.header("content-length").map(|n| n.parse().unwrap());
         let half = good.body.len() / 2;
         match &fault {
-            Fault::ConnectionReset => assert_eq!((got.status, got.body.len()), (0, 0)),
-            Fault::Status(status) => assert_eq!(got.status, *status),
+            Fault::ConnectionReset | Fault::LostReply => {
+                assert_eq!((got.status, got.body.len()), (0, 0))
+            }
+            Fault::Status(status) | Fault::StatusAfter(status) => {
+                assert_eq!((got.status, got.body.len()), (*status, 0));
+            }
             Fault::StatusRetryAfter(status, _) => {
                 assert_eq!(got.status, *status);
                 assert_eq!(got.header("retry-after").as_deref(), Some("7"));
             }
-            Fault::Http400Text(text) => assert_eq!((got.status, got.text()), (400, text.clone())),
+            Fault::Http400Text(text) | Fault::Http400TextAfter(text) => {
+                assert_eq!((got.status, got.text()), (400, text.clone()))
+            }
             Fault::GatewayTimeout504 => assert_eq!(got.status, 504),
             Fault::Unauthorized401 => assert_eq!(got.status, 401),
             Fault::TruncatedBody => {

@@ -8,7 +8,15 @@ use super::*;
 
 /// Keys in order, each with the kind of its value.
 #[derive(Clone, Debug, PartialEq)]
-struct Shape(Vec<(String, &'static str)>);
+pub(super) struct Shape(Vec<(String, &'static str)>);
+
+impl Shape {
+    /// The same without one key.
+    pub(super) fn without(&self, key: Option<&str>) -> Self {
+        let kept = |(name, _): &&(String, &'static str)| Some(name.as_str()) != key;
+        Self(self.0.iter().filter(kept).cloned().collect())
+    }
+}
 
 impl<'de> Deserialize<'de> for Shape {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -38,7 +46,7 @@ impl<'de> Deserialize<'de> for Shape {
     }
 }
 
-fn shapes(text: &str) -> Vec<Shape> {
+pub(super) fn shapes(text: &str) -> Vec<Shape> {
     if text.trim_start().starts_with('[') {
         serde_json::from_str(text).unwrap()
     } else {
@@ -54,6 +62,7 @@ macro_rules! printed {
         )
     };
 }
+pub(super) use printed;
 
 async fn same_shape(client: &Client, target: &str, (name, printed): (&str, &str)) {
     let printed = shapes(printed);
