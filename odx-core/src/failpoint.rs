@@ -9,12 +9,18 @@
 /// Every place there is, in the order in which a run comes to them. A test
 /// holds this list against the sources, and ends the process at each.
 ///
+/// Those of `effect` are on no path of a sync: `tests/effects_killed.rs` ends a
+/// process at each of them.
+///
 /// SQLite brings its log into the file by itself, inside a commit or when the
 /// last connection closes: the places around that are those of `close`.
 pub const PLACES: &[&str] = &[
     "open_run.before",
     "open_run.in_transaction",
     "open_run.after_commit",
+    "receive.before",
+    "receive.in_transaction",
+    "receive.after_commit",
     "restart.before",
     "restart.in_transaction",
     "restart.after_commit",
@@ -39,6 +45,13 @@ pub const PLACES: &[&str] = &[
     "run.before",
     "run.in_transaction",
     "run.after_commit",
+    "effect.before_claim",
+    "effect.claim.in_transaction",
+    "effect.claimed",
+    "effect.answered",
+    "effect.looked_up",
+    "effect.settle.in_transaction",
+    "effect.settled",
     "close.before_checkpoint",
     "close.after_checkpoint",
 ];

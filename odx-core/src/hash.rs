@@ -94,7 +94,7 @@ impl LedgerHash {
 ///
 /// Built from the record, how often it changed before, and its content, so a
 /// value that goes A, B, A gets three keys and a repeat gets the same one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
@@ -112,6 +112,23 @@ impl IdempotencyKey {
             hash.to_wire()
         );
         Self(URL_SAFE_NO_PAD.encode(Sha256::digest(text)))
+    }
+
+    /// The key of something that has no external id, such as what a practice
+    /// is told: the same parts, in the same order, make the same key.
+    pub fn of_parts(parts: &[&str]) -> Self {
+        let mut hasher = Sha256::new();
+        hasher.update("parts|");
+        for part in parts {
+            // With its length, so that no two lists of parts read alike.
+            hasher.update(format!("{}:{part}|", part.len()));
+        }
+        Self(URL_SAFE_NO_PAD.encode(hasher.finalize()))
+    }
+
+    /// Reads back what a store kept. Builds nothing.
+    pub fn from_kept(text: impl Into<String>) -> Self {
+        Self(text.into())
     }
 
     /// 43 letters, digits, `-` and `_`.

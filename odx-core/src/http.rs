@@ -235,6 +235,14 @@ impl Client {
     }
 }
 
+/// Whether a failure of [`Client::send`] is sure proof that nothing was sent:
+/// there was no connection, or no request could be made. What was written to a
+/// connection may have arrived, whatever broke after.
+pub fn never_sent(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
+    error.kind() == ErrorKind::Config || cause.is_some_and(reqwest::Error::is_connect)
+}
+
 /// Says what broke without the URL: queries may hold names.
 fn broken(cause: reqwest::Error) -> Error {
     let (kind, text) = if cause.is_builder() {

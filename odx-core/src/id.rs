@@ -137,6 +137,43 @@ impl fmt::Display for SinkId {
     }
 }
 
+/// One way by which odx does what cannot be taken back: tells a practice, sends
+/// messages. It belongs to one source, as everything of an office does.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct OutletId {
+    source: SourceId,
+    name: String,
+}
+
+impl OutletId {
+    /// The outlet of this name of a source.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] unless the name is 1 to 64 letters, digits, `.`, `_` or `-`.
+    pub fn new(source: SourceId, name: impl Into<String>) -> Result<Self> {
+        Ok(Self {
+            source,
+            name: checked("an outlet", name.into())?,
+        })
+    }
+
+    /// Whose it is.
+    pub const fn source(&self) -> &SourceId {
+        &self.source
+    }
+
+    /// Its name, one of its kind per source.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for OutletId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.source, self.name)
+    }
+}
+
 macro_rules! key {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

@@ -6,6 +6,7 @@ mod office;
 
 pub mod clock;
 pub mod crm;
+pub mod effect;
 pub mod engine;
 pub mod error;
 pub mod failpoint;
@@ -16,9 +17,12 @@ pub mod model;
 pub mod phi;
 pub mod policy;
 pub mod push;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod sink;
 pub mod source;
 pub mod store;
+pub mod writer;
 
 #[cfg(any(test, feature = "fuzz"))]
 #[doc(hidden)]
@@ -30,8 +34,8 @@ pub use engine::{Mode, Pipeline, RunReport};
 pub use error::{Disposition, Error, ErrorKind, Result};
 pub use hash::{ContentHash, IdempotencyKey, LedgerHash};
 pub use id::{
-    AppointmentKey, ExternalId, ExternalIds, HouseholdKey, IdScheme, OfficeId, PatientKey,
-    RecallKey, SinkId, SourceId,
+    AppointmentKey, ExternalId, ExternalIds, HouseholdKey, IdScheme, OfficeId, OutletId,
+    PatientKey, RecallKey, SinkId, SourceId,
 };
 pub use office::Office;
 pub use phi::{Phi, Secret};

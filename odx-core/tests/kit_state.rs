@@ -161,7 +161,7 @@ plants! {
     EpochUncheckedForAcks => a_stale_epoch_commits_nothing;
     AnyPairing => a_wrong_pairing_is_refused;
     LateSinkHearsNothing => a_sink_that_is_added_later_hears_everything;
-    SourcesMixed => offices_with_the_same_keys_never_mix;
+    SourcesMixed => offices_with_the_same_keys_never_mix, deliveries_of_two_offices_never_mix;
     SinksMixed => two_sinks_of_one_source_are_told_apart;
     AgainForgotten => a_household_is_due_on_its_again_day_and_not_before;
     DueADayEarly => a_household_is_due_on_its_again_day_and_not_before;
@@ -185,6 +185,15 @@ plants! {
     UnreadOptOutStillReadAsBefore => an_opt_out_that_cannot_be_read_denies_everything;
     UnreadOptOutClearedByOneListing => an_opt_out_that_cannot_be_read_denies_everything;
     OptOutsLost => reopening_remembers_opt_outs;
+    ClaimedByAll => an_effect_has_one_claim_at_a_time;
+    EndsForgotten => what_has_ended_is_never_claimed_again;
+    SecondEndTaken => what_has_ended_is_never_claimed_again;
+    AttemptUnchecked => an_older_attempt_settles_nothing;
+    OutletEpochUnchecked => a_stale_outlet_claims_and_settles_nothing;
+    OutletsMixed => effects_of_two_outlets_never_mix;
+    DoneIsListed => open_effects_are_listed_until_they_are_done;
+    OpenEffectsUnlimited => open_effects_are_listed_until_they_are_done;
+    EffectsLost => reopening_remembers_effects;
     CursorLost => reopening_remembers_the_mirror;
     ParkedLost => reopening_remembers_what_was_sent;
     TriedLost => reopening_remembers_what_was_sent;
@@ -197,6 +206,18 @@ plants! {
     NewerUnexplained => a_newer_schema_is_refused_with_a_remedy;
     OlderLost => an_older_schema_is_migrated;
     EachItsOwn => two_processes_do_not_disturb_each_other;
+    DeliveryStays => a_delivery_waits_for_the_page_that_says_it;
+    RefusedPageTakesDelivery => a_delivery_waits_for_the_page_that_says_it;
+    RepeatsDelivered => a_delivery_that_comes_again_is_known_for_days,
+        deliveries_that_come_at_once_are_each_stored_once;
+    DeliveriesOutOfOrder => deliveries_come_out_as_they_came_in;
+    InboxUnlimited => deliveries_come_out_as_they_came_in;
+    DeliveriesLost => reopening_remembers_deliveries;
+    NobodyWoken => whoever_waits_for_a_delivery_is_woken_by_theirs;
+    WokenByAnybody => whoever_waits_for_a_delivery_is_woken_by_theirs;
+    ReceivedUnstored => a_delivery_that_is_not_stored_is_not_acknowledged;
+    ToldLikeRead => what_was_told_is_never_undone_by_what_is_older;
+    ToldIsARead => what_was_told_is_no_sign_that_the_source_can_be_read;
     NameInDebug => nothing_of_a_patient_is_shown;
     NameInError => nothing_of_a_patient_is_shown;
 }

@@ -11,11 +11,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use odx_core::model::Phone;
+use chrono::{DateTime, Utc};
+use odx_core::model::{Phone, Record};
 use odx_core::sink::{Account, Suppression, Target};
-use odx_core::store::{MemoryStore, Opening, SqliteStore, StateStore};
+use odx_core::source::{Change, Cursor, Page, Position};
+use odx_core::store::{Brake, MemoryStore, Opening, PageCommit, SqliteStore, StateStore};
 use odx_core::testkit::conformance::Supported;
 use odx_core::testkit::conformance::state::StateHarness;
+use odx_core::testkit::patient;
 use odx_core::{ExternalIds, IdScheme, Result, SinkId, SourceId};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -56,10 +59,11 @@ impl InFile {
 }
 
 /// Where commits write last, or in the middle.
-const BREAKS: [(&str, &str); 3] = [
+const BREAKS: [(&str, &str); 4] = [
     ("cursor", "UPDATE OF cursor ON source"),
     ("route", "UPDATE ON route"),
     ("stops", "INSERT ON suppression"),
+    ("inbox", "INSERT ON inbox"),
 ];
 
 #[async_trait]
@@ -88,8 +92,63 @@ impl StateHarness for InFile {
         Supported::Yes
     }
     async fn make_older(&self) -> Supported {
-        Supported::No("the first schema has no older one")
+        older(self.open().await.unwrap()).await;
+        // What the first schema did not have goes, and the file says it is of the first.
+        let first = Connection::open_in_memory().unwrap();
+        first.execute_batch(FIRST_SCHEMA).unwrap();
+        let kept = tables(&first);
+        let db = Connection::open(self.path()).unwrap();
+        let later = tables(&db).into_iter().filter(|name| !kept.contains(name));
+        let drops: Vec<_> = later.map(|name| format!("DROP TABLE {name};")).collect();
+        assert!(!drops.is_empty(), "the schema of today is the first");
+        // In any order: the references among them go with them.
+        self.raw(&format!(
+            "PRAGMA foreign_keys = off; {} ALTER TABLE record DROP COLUMN told; PRAGMA user_version = 1;",
+            drops.concat()
+        ));
+        Supported::Yes
     }
+}
+
+/// As it was released.
+const FIRST_SCHEMA: &str = include_str!("../src/store/sqlite/schema/0001.sql");
+
+fn tables(db: &Connection) -> Vec<String> {
+    let mut query = db
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        .unwrap();
+    let names = query.query_map([], |row| row.get(0)).unwrap();
+    names.map(Result::unwrap).collect()
+}
+
+/// One patient who is due.
+async fn older(store: Arc<dyn StateStore>) {
+    let source = SourceId::new("t", "main").unwrap();
+    let account = Account {
+        name: "main".to_owned(),
+        scheme: IdScheme::Scoped,
+    };
+    let opening = Opening {
+        source: source.clone(),
+        sinks: vec![(SinkId::new("mem", "main").unwrap(), account)],
+    };
+    let epoch = store.open_run(&opening).await.unwrap().epoch;
+    let page = Page {
+        changes: vec![Change::Upsert(Record::Patient(patient("1")))],
+        swept: Vec::new(),
+        position: Position::CaughtUp(Cursor::new("old")),
+    };
+    let commit = PageCommit {
+        source,
+        epoch,
+        from: None,
+        page,
+        today: DateTime::<Utc>::UNIX_EPOCH.date_naive(),
+        now: DateTime::<Utc>::UNIX_EPOCH,
+        brake: Brake::default(),
+        delivered: Vec::new(),
+    };
+    store.commit_page(commit).await.unwrap();
 }
 
 odx_core::state_conformance!(sqlite, InFile);

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
+use chrono_tz::Tz;
 use odx_core::clock::{Clock, SystemClock};
 use odx_core::http::{Client, ClientSettings};
 use odx_core::{Error, ErrorKind, Result, Secret, SourceId};
@@ -11,7 +13,8 @@ use url::{Host, Url};
 
 use crate::client::Api;
 use crate::limiter::Pace;
-use crate::source::OpenDental;
+use crate::source::{OpenDental, OverlapChoice};
+use crate::writer::WriteBackSettings;
 
 /// The word that stands for Open Dental in a [`SourceId`] and in external ids.
 pub const SYSTEM: &str = "od";
@@ -36,9 +39,11 @@ pub struct Builder {
     credentials: Credentials,
     base_urls: Option<Vec<Url>>,
     interval: Option<Duration>,
-    overlap: Duration,
+    overlap: Option<Duration>,
+    zone: Option<Tz>,
     timeout: Duration,
     clock: Arc<dyn Clock>,
+    write_back: Option<WriteBackSettings>,
 }
 
 impl Builder {
@@ -48,16 +53,21 @@ impl Builder {
             credentials,
             base_urls: None,
             interval: None,
-            // The hour that comes twice in autumn, and rows committed late.
-            overlap: Duration::from_secs(65 * 60),
+            overlap: None,
+            zone: None,
             // The vendor ends a request at 60 s with a 504; that answer should arrive.
             timeout: Duration::from_secs(75),
             clock: Arc::new(SystemClock),
+            write_back: None,
         }
     }
 
-    /// Where to ask, in order of preference: the next one is tried only when
-    /// there is no answer from the one before. Default: [`REMOTE_URL`].
+    /// Where to ask, in order of preference: the next one is tried when there
+    /// is no answer from the one before, or when the vendor's relay says that it
+    /// cannot reach the office. One that did not answer is left alone for 15 s,
+    /// then twice as long each time up to ten minutes, and preferred again as
+    /// soon as it answers. What is written goes to one address only. Default:
+    /// [`REMOTE_URL`].
     pub fn with_base_urls(mut self, urls: Vec<Url>) -> Self {
         self.base_urls = Some(urls);
         self
@@ -72,9 +82,24 @@ impl Builder {
     }
 
     /// How far before the last pass a pass begins to look. Default: 65 minutes,
-    /// for the repeated hour of autumn and rows that were committed late.
+    /// for the repeated hour of autumn and rows that were committed late; five
+    /// where [`with_time_zone`](Self::with_time_zone) rules the hour out.
     pub fn with_overlap(mut self, overlap: Duration) -> Self {
-        self.overlap = overlap;
+        self.overlap = Some(overlap);
+        self
+    }
+
+    /// The office's time zone. Where its clock is seen to keep to it, a pass need
+    /// not look an hour back except around a change of the clock.
+    pub fn with_time_zone(mut self, zone: Tz) -> Self {
+        self.zone = Some(zone);
+        self
+    }
+
+    /// What may be written back to the practice. Default: nothing, since an
+    /// office counts some entries as reminders.
+    pub fn with_write_back(mut self, settings: WriteBackSettings) -> Self {
+        self.write_back = Some(settings);
         self
     }
 
@@ -129,7 +154,10 @@ impl Builder {
         if self.timeout.is_zero() {
             wrong.push("the timeout is zero".to_owned());
         }
-        if self.overlap > Duration::from_secs(31 * 24 * 3600) {
+        if self
+            .overlap
+            .is_some_and(|overlap| overlap > Duration::from_secs(31 * 24 * 3600))
+        {
             wrong.push("the overlap is longer than a month".to_owned());
         }
         if !wrong.is_empty() {
@@ -147,7 +175,14 @@ impl Builder {
             pace,
             Arc::clone(&self.clock),
         );
-        Ok(OpenDental::new(self.id, api, self.overlap, self.clock))
+        let overlap = OverlapChoice {
+            fixed: self
+                .overlap
+                .and_then(|overlap| TimeDelta::from_std(overlap).ok()),
+            zone: self.zone,
+        };
+        let source = OpenDental::new(self.id, api, overlap, self.clock);
+        Ok(source.with_write_back(self.write_back, self.timeout))
     }
 }
 

@@ -14,17 +14,17 @@ use serde_json::value::RawValue;
 use crate::reference::Reference;
 use crate::wire::{self, Flag, Int, Stub, Text};
 
-pub(crate) use appointment::appointment;
-pub(crate) use patient::patient;
-pub(crate) use recall::recall;
+pub(crate) use appointment::{appointment, convert as appointment_record};
+pub(crate) use patient::{convert as patient_record, patient};
+pub(crate) use recall::{convert as recall_record, recall};
 
 /// Why a row cannot be read: which field, and what is wrong with it. Quotes
 /// nothing of the row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Fault(&'static str, &'static str);
+pub(crate) struct Fault(pub(crate) &'static str, pub(crate) &'static str);
 
 /// Reads one row. A row that cannot be read hides nobody else.
-fn read<'a, T: Deserialize<'a>>(
+pub(crate) fn read<'a, T: Deserialize<'a>>(
     kind: RecordKind,
     raw: &'a RawValue,
     key: fn(&T) -> Int,
@@ -49,18 +49,19 @@ fn read<'a, T: Deserialize<'a>>(
 }
 
 fn unreadable(kind: RecordKind, key: Option<i64>, fault: Fault, raw: &RawValue) -> Change {
+    bad(kind, key, fault, &without_clock(raw))
+}
+
+/// `raw` is hashed, not kept.
+pub(crate) fn bad(kind: RecordKind, key: Option<i64>, fault: Fault, raw: &[u8]) -> Change {
     let native = key.map(|n| n.to_string());
-    Change::Unreadable(BadRecord::new(
-        kind,
-        native.as_deref(),
-        format!("{} {}", fault.0, fault.1),
-        &without_clock(raw),
-    ))
+    let reason = format!("{} {}", fault.0, fault.1);
+    Change::Unreadable(BadRecord::new(kind, native.as_deref(), reason, raw))
 }
 
 /// The row without the server's clock, which differs in every answer: the hash
 /// of a bad row must change only when the row does.
-fn without_clock(raw: &RawValue) -> Vec<u8> {
+pub(crate) fn without_clock(raw: &RawValue) -> Vec<u8> {
     let mut value: serde_json::Value = match serde_json::from_str(raw.get()) {
         Ok(value) => value,
         Err(_) => return raw.get().as_bytes().to_vec(),
@@ -97,6 +98,19 @@ pub(crate) fn page_key(kind: RecordKind, raw: &RawValue, number: fn(&Stub<'_>) -
             || BadRecord::new(kind, None, "", &without_clock(raw)).native,
             |n| n.to_string(),
         )
+}
+
+/// Whose row it is.
+pub(crate) fn patient_number(raw: &RawValue) -> Option<i64> {
+    let stub: Stub<'_> = serde_json::from_str(raw.get()).ok()?;
+    stub.pat_num.get().filter(|&number| number != 0)
+}
+
+/// Whose recall a row is, and which.
+pub(crate) fn recall_number(raw: &RawValue) -> Option<(i64, i64)> {
+    let stub: Stub<'_> = serde_json::from_str(raw.get()).ok()?;
+    let number = |key: Int| key.get().filter(|&number| number != 0);
+    Some((number(stub.pat_num)?, number(stub.recall_num)?))
 }
 
 /// The office server's wall clock as a row tells it.

@@ -48,6 +48,24 @@ pub(crate) enum Cause {
     NotJson { what: &'static str },
     #[error("the list repeats itself: the server ignores Offset on {what}")]
     Repeats { what: &'static str },
+    #[error("the office refused {what}: what they name is not there, or not as it must be")]
+    WriteRefused { what: &'static str },
+    #[error("the customer key may not write {what}: it needs the permission {permission}")]
+    WriteNotPermitted {
+        what: &'static str,
+        permission: &'static str,
+    },
+    #[error("{what} are not written back: allow them in the settings of write-back")]
+    WriteOff { what: &'static str },
+    #[error(
+        "the office has no visible entry in {what} with the key or usage that was chosen: choose again"
+    )]
+    NoSuchChoice { what: &'static str },
+    #[error("there was no turn for {what} within {} s", .within.as_secs())]
+    NoTurn {
+        what: &'static str,
+        within: Duration,
+    },
     #[error("the patient key is not an Open Dental number")]
     ForeignKey,
     #[error("the cursor is not of this version")]
@@ -56,29 +74,43 @@ pub(crate) enum Cause {
 
 impl From<Cause> for Error {
     fn from(cause: Cause) -> Self {
+        cause.during("reading from Open Dental")
+    }
+}
+
+impl Cause {
+    /// The failure of a write.
+    pub(crate) fn writing(self) -> Error {
+        self.during("writing to Open Dental")
+    }
+
+    fn during(self, context: &'static str) -> Error {
+        let cause = self;
         let kind = match &cause {
             Cause::Office { .. } | Cause::Server { .. } => ErrorKind::Unavailable,
-            Cause::TooFast { .. } => ErrorKind::RateLimited,
+            Cause::TooFast { .. } | Cause::NoTurn { .. } => ErrorKind::RateLimited,
             Cause::TooOld { .. }
             | Cause::UnknownName { .. }
             | Cause::NoSuchResource { .. }
             | Cause::Retired { .. }
-            | Cause::Redirect { .. } => ErrorKind::Config,
+            | Cause::Redirect { .. }
+            | Cause::WriteOff { .. }
+            | Cause::NoSuchChoice { .. } => ErrorKind::Config,
             // Parameters come from a closed list, so a refused one is our defect.
             Cause::BadParameter { .. } => ErrorKind::Bug,
             Cause::Keys => ErrorKind::Credentials,
-            Cause::NotPermitted { .. } => ErrorKind::Permission,
+            Cause::NotPermitted { .. } | Cause::WriteNotPermitted { .. } => ErrorKind::Permission,
             Cause::Status { .. } | Cause::NotJson { .. } | Cause::Repeats { .. } => {
                 ErrorKind::Protocol
             }
-            Cause::ForeignKey => ErrorKind::Refused,
+            Cause::ForeignKey | Cause::WriteRefused { .. } => ErrorKind::Refused,
             Cause::ForeignCursor => ErrorKind::CursorExpired,
         };
         let after = match &cause {
             Cause::TooFast { after, .. } | Cause::Server { after, .. } => *after,
             _ => None,
         };
-        Self::new(kind, "reading from Open Dental")
+        Error::new(kind, context)
             .with_after(after)
             .with_cause(cause)
     }

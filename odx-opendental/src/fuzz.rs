@@ -3,13 +3,16 @@
 
 #![allow(clippy::panic, reason = "a panic is what a fuzzer looks for")]
 
-use chrono::TimeDelta;
+use chrono::DateTime;
 use odx_core::model::RecordKind;
 use odx_core::source::{Change, Cursor, Extent};
 
 use crate::client::Call;
 use crate::convert;
-use crate::cursor::Feed;
+use crate::cursor::{Ask, Feed, Step};
+use crate::overlap::Overlap;
+use crate::plan::Terms;
+use crate::raw;
 use crate::reference::Reference;
 use crate::wire;
 
@@ -32,6 +35,17 @@ pub fn rows(data: &[u8]) {
             }
         }
     }
+    let joined = raw::patients(&rows, &reference);
+    assert_eq!(joined, raw::patients(&rows, &reference));
+    assert!(joined.changes.len() >= rows.len(), "a row was lost");
+    let recalls = raw::recalls(&rows, &reference);
+    assert_eq!(recalls.changes.len(), rows.len(), "a row was lost");
+    assert!(raw::opt_outs(&rows).opt_outs.len() <= rows.len());
+    let news = raw::news(&rows);
+    let told = news.items.len() + news.unreadable + usize::from(news.state.is_some());
+    assert!(told >= rows.len(), "a row was lost");
+    let _: Option<(chrono::NaiveDateTime, i32)> = raw::office_clock(&rows);
+    assert!(raw::zones(&rows).len() <= rows.len());
     for row in &rows {
         let _: Option<Change> = convert::deletion(row);
         let _: Option<chrono::NaiveDateTime> = convert::server_clock(row);
@@ -72,17 +86,28 @@ pub fn cursor(data: &[u8]) {
         return;
     };
     let cursor = Cursor::new(text);
-    let overlap = TimeDelta::minutes(65);
-    for extent in [Extent::Changes, Extent::Everything] {
-        let Ok((feed, begins)) = Feed::open(Some(&cursor), extent, overlap) else {
+    let terms = |queries| Terms {
+        queries,
+        history: true,
+        page: 100,
+        overlap: Overlap::of_zone(Some(chrono_tz::America::New_York), DateTime::UNIX_EPOCH),
+    };
+    let terms = [terms(false), terms(true)];
+    for (extent, terms) in [Extent::Changes, Extent::Everything]
+        .into_iter()
+        .zip(&terms)
+    {
+        let Ok((feed, begins)) = Feed::open(Some(&cursor), extent, terms) else {
             continue;
         };
         let _: [Call; 2] = [feed.call(), feed.first_call()];
-        let _: Feed = feed.skip(overlap);
+        let _: Ask = feed.ask(terms);
+        let _: Step = feed.skip(terms);
+        let _: Feed = feed.without_queries(terms);
         let written = feed.to_cursor();
         let again = written
             .ok()
-            .and_then(|cursor| Feed::open(Some(&cursor), extent, overlap).ok());
+            .and_then(|cursor| Feed::open(Some(&cursor), extent, terms).ok());
         assert!(
             again.is_some_and(|(again, _)| begins || again == feed),
             "a cursor does not read back"

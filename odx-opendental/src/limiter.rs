@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use odx_core::{LedgerHash, Secret};
+use tokio::sync::watch;
 
 use crate::wire;
 
@@ -18,9 +19,39 @@ const ENTERPRISE: Duration = Duration::from_millis(500);
 
 static SHARED: LazyLock<Mutex<HashMap<LedgerHash, Arc<Shared>>>> = LazyLock::new(Mutex::default);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
+    /// One at a time waits for the window, in the order in which they came.
+    turn: tokio::sync::Mutex<()>,
+    /// How many writes wait, in the turn or for it.
+    writes: watch::Sender<usize>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            state: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            writes: watch::Sender::new(0),
+        }
+    }
+}
+
+/// A write that waits. It counts until it is dropped, however it ends.
+struct Waiting<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Waiting<'a> {
+    fn new(writes: &'a watch::Sender<usize>) -> Self {
+        writes.send_modify(|waiting| *waiting += 1);
+        Self(writes)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|waiting| *waiting -= 1);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -68,15 +99,39 @@ impl Pace {
         self.state().learned = Some(interval_of(granted));
     }
 
-    /// Returns when the next request may start. The interval runs from start to
-    /// start: the vendor counts the run time of a request into it.
+    /// Returns when the next read may start. The interval runs from start to
+    /// start: the vendor counts the run time of a request into it. While a
+    /// write of the same key waits, it goes first.
     pub(crate) async fn ready(&self) {
-        let interval = self.interval();
-        if interval.is_zero() {
+        if self.interval().is_zero() {
             return;
         }
-        let limiter = self.limiter(interval);
-        if let Some(limiter) = limiter {
+        let mut writes = self.shared.writes.subscribe();
+        loop {
+            // It cannot fail: the sender lives as long as what is shared.
+            drop(writes.wait_for(|waiting| *waiting == 0).await);
+            let _turn = self.shared.turn.lock().await;
+            tokio::select! {
+                biased;
+                _ = writes.wait_for(|waiting| *waiting > 0) => {}
+                () = self.window() => return,
+            }
+        }
+    }
+
+    /// Returns when the next write may start: before every read that waits.
+    pub(crate) async fn ready_to_write(&self) {
+        if self.interval().is_zero() {
+            return;
+        }
+        let _waiting = Waiting::new(&self.shared.writes);
+        let _turn = self.shared.turn.lock().await;
+        self.window().await;
+    }
+
+    /// Takes one request out of the window of the key.
+    async fn window(&self) {
+        if let Some(limiter) = self.limiter(self.interval()) {
             limiter.until_ready().await;
         }
     }
@@ -183,6 +238,83 @@ mod tests {
             none.ready().await;
         }
         assert!(start.elapsed() < Duration::from_secs(1));
+    }
+
+    /// Who went when: `r` a read, `w` a write.
+    async fn order(key: &str, reads: usize, writes: usize) -> String {
+        let one = Pace::of(&Secret::new(key), Some(Duration::from_millis(30)));
+        let other = Pace::of(&Secret::new(key), Some(Duration::from_millis(30)));
+        // The window is used up, so that everybody waits.
+        one.ready().await;
+        let order = Arc::new(Mutex::new(String::new()));
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..reads {
+            let (pace, order) = (one.clone(), Arc::clone(&order));
+            tasks.spawn(async move {
+                pace.ready().await;
+                order.lock().unwrap().push('r');
+            });
+        }
+        // One of them waits at the head before the first write comes.
+        tokio::task::yield_now().await;
+        for _ in 0..writes {
+            let (pace, order) = (other.clone(), Arc::clone(&order));
+            tasks.spawn(async move {
+                pace.ready_to_write().await;
+                order.lock().unwrap().push('w');
+            });
+        }
+        tasks.join_all().await;
+        order.lock().unwrap().clone()
+    }
+
+    #[tokio::test]
+    async fn a_write_goes_before_every_read_of_its_key_that_waits() {
+        assert_eq!(order("limiter-test-order", 4, 2).await, "wwrrrr");
+        assert_eq!(order("limiter-test-reads", 3, 0).await, "rrr");
+    }
+
+    #[tokio::test]
+    async fn a_write_that_is_given_up_holds_up_nobody() {
+        let key = Secret::new("limiter-test-given-up");
+        let pace = Pace::of(&key, Some(Duration::from_millis(20)));
+        pace.ready().await;
+        {
+            let mut write = Box::pin(pace.ready_to_write());
+            assert!(futures_poll(&mut write).await);
+            assert_eq!(*pace.shared.writes.borrow(), 1);
+        }
+        assert_eq!(*pace.shared.writes.borrow(), 0);
+        tokio::time::timeout(Duration::from_secs(30), pace.ready())
+            .await
+            .unwrap();
+    }
+
+    /// Looks at it once; whether it still waits.
+    async fn futures_poll(future: &mut (impl Future<Output = ()> + Unpin)) -> bool {
+        std::future::poll_fn(|cx| {
+            let pending = std::pin::Pin::new(&mut *future).poll(cx).is_pending();
+            std::task::Poll::Ready(pending)
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn a_write_of_one_key_holds_up_no_other() {
+        let stranger = Pace::of(
+            &Secret::new("limiter-test-other"),
+            Some(Duration::from_millis(20)),
+        );
+        let key = Secret::new("limiter-test-long");
+        let slow = Pace::of(&key, Some(Duration::from_secs(3600)));
+        slow.ready().await;
+        let mut write = Box::pin(slow.ready_to_write());
+        assert!(futures_poll(&mut write).await);
+        for _ in 0..3 {
+            tokio::time::timeout(Duration::from_secs(30), stranger.ready())
+                .await
+                .unwrap();
+        }
     }
 
     #[tokio::test]

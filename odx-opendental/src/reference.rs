@@ -22,8 +22,6 @@ type Names = HashMap<String, String>;
 pub(crate) struct Reference {
     pub(crate) granted: Option<Vec<String>>,
     pub(crate) version: Option<Version>,
-    pub(crate) clinics: Names,
-    pub(crate) providers: Names,
     recall_types: Names,
     /// Of all categories: the keys are unique across them.
     definitions: Names,
@@ -38,16 +36,39 @@ impl Reference {
         self.definitions.get(key).cloned()
     }
 
-    /// Everything: seven requests.
+    /// Everything: five requests.
     pub(crate) const ALL: &[Call] = &[
         Call::SecurityPerms,
+        Call::ProgramVersion,
         Call::RecallTypes,
         Call::Definitions(CONFIRMED),
         Call::Definitions(RECALL_UNSCHED),
-        Call::Clinics,
-        Call::Providers,
-        Call::ProgramVersion,
     ];
+
+    /// What to read anew when the program tells its caches of this.
+    pub(crate) fn named_by(signal: &str) -> &'static [Call] {
+        match signal {
+            "Defs" => &[
+                Call::Definitions(CONFIRMED),
+                Call::Definitions(RECALL_UNSCHED),
+            ],
+            "RecallTypes" => &[Call::RecallTypes],
+            "Prefs" => &[Call::ProgramVersion],
+            _ => &[],
+        }
+    }
+
+    /// The office has answered something. While it is off, nothing is learned
+    /// that should last.
+    pub(crate) const fn is_known(&self) -> bool {
+        self.granted.is_some() || self.version.is_some()
+    }
+
+    /// Whether the key has this permission. Not, while nothing is known.
+    pub(crate) fn may(&self, permission: &str) -> bool {
+        let mut granted = self.granted.iter().flatten();
+        granted.any(|name| name.eq_ignore_ascii_case(permission))
+    }
 
     /// What a look at the office needs.
     pub(crate) const PROBE: &[Call] = &[Call::SecurityPerms, Call::ProgramVersion];
@@ -93,12 +114,6 @@ impl Reference {
             }
             Call::RecallTypes => self.learn_recall_types(body)?,
             Call::Definitions(_) => self.learn_definitions(body)?,
-            Call::Clinics => {
-                self.clinics = names(body, |c: &wire::Clinic<'_>| (c.clinic_num, &c.abbr))?;
-            }
-            Call::Providers => {
-                self.providers = names(body, |p: &wire::Provider<'_>| (p.prov_num, &p.abbr))?;
-            }
             Call::ProgramVersion => self.version = Version::of(&wire::decode(body)?),
             _ => {}
         }
@@ -147,17 +162,6 @@ mod tests {
         let definitions = include_bytes!("../tests/fixtures/definitions.get.json");
         reference.learn_definitions(definitions).unwrap();
         assert_eq!(reference.definition("293").as_deref(), Some("Sales Tax"));
-        let clinics = include_bytes!("../tests/fixtures/clinics.get.json");
-        let clinics = names(clinics, |c: &wire::Clinic<'_>| (c.clinic_num, &c.abbr)).unwrap();
-        assert_eq!(clinics["1"], "Clinic1");
-        for providers in [
-            &include_bytes!("../tests/fixtures/providers.get.json")[..],
-            // Printed as a bare object.
-            include_bytes!("../tests/fixtures/providers.byclinic.get.json"),
-        ] {
-            let providers = names(providers, |p: &wire::Provider<'_>| (p.prov_num, &p.abbr));
-            assert!(!providers.unwrap().is_empty());
-        }
         let granted = include_bytes!("../tests/fixtures/securityperms.get.json");
         assert_eq!(
             limiter::granted(wire::decode(granted).unwrap()),

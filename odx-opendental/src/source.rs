@@ -9,6 +9,7 @@
 //! | `landline` | `HmPhone`, else `WkPhone` | only without a mobile |
 //! | `email` | `Email` | two addresses are none |
 //! | `consent` | `TxtMsgOk`, `PreferContactMethod`, `PreferRecallMethod` | `SeeNotes` drops every yes |
+//! | opt-outs | `commoptout`, `reactivation.DoNotContact`, `ShortCodeOptIn` | by query only |
 //! | `due`, `previous`, `scheduled` | `DateDue`, `DatePrevious`, `DateScheduled` | `0001-01-01` is none |
 //! | `interval` | `RecallInterval` | `6m1d`: calendar months and days |
 //! | `snoozed_until` | `DisableUntilDate` | |
@@ -20,38 +21,50 @@
 //!
 //! `DateTStamp` is in no record: a nightly job moves it on thousands of rows.
 
-use std::sync::{Arc, PoisonError, RwLock};
+mod lists;
+mod office;
+mod probe;
+mod queries;
+mod told;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
 use odx_core::clock::Clock;
 use odx_core::model::{RecordKey, RecordKind};
 use odx_core::source::{
-    Capabilities, Change, Page, Position, PracticeSource, Probe, PullRequest, Swept,
+    Capabilities, Change, Cursor, Page, Plan, Position, PracticeSource, Probe, PullRequest, Swept,
 };
 use odx_core::{Error, ErrorKind, PatientKey, Result, SourceId};
-use serde_json::value::RawValue;
 
 use crate::client::{Answer, Api, Call};
 use crate::config::{Builder, Credentials};
 use crate::convert;
-use crate::cursor::{Facts, Feed, Stage, Step, ends};
+use crate::cursor::{Ask, Feed, Step};
 use crate::error::Cause;
+use crate::plan::{self, Terms};
 use crate::reference::Reference;
 use crate::version::Version;
+use crate::writer::{Choices, WriteBackSettings};
 
-/// The first version with `/histappointments`. Asking an older one is not only
-/// in vain: if its 400 is worded in a way nobody knows, it reads as "offline".
-const HISTORY: Version = Version(23, 1, 30);
+use office::Office;
+pub(crate) use office::OverlapChoice;
+
+/// Rows that an address may send in one page before any was seen.
+const REMOTE_PAGE: usize = 100;
+/// As the vendor documents for addresses inside the office.
+const INSIDE_PAGE: usize = 1000;
 
 /// One Open Dental database, read through the vendor's REST API.
 pub struct OpenDental {
     id: SourceId,
     api: Api,
-    overlap: TimeDelta,
     clock: Arc<dyn Clock>,
-    reference: RwLock<Option<Arc<Reference>>>,
+    office: Office,
+    write_back: Option<WriteBackSettings>,
+    choices: Choices,
+    timeout: Duration,
 }
 
 impl std::fmt::Debug for OpenDental {
@@ -70,134 +83,121 @@ impl OpenDental {
         Builder::new(id, credentials)
     }
 
-    pub(crate) fn new(id: SourceId, api: Api, overlap: Duration, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        id: SourceId,
+        api: Api,
+        overlap: OverlapChoice,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             id,
             api,
-            overlap: TimeDelta::from_std(overlap).unwrap_or(TimeDelta::MAX),
             clock,
-            reference: RwLock::new(None),
+            office: Office::new(overlap),
+            write_back: None,
+            choices: Choices::default(),
+            timeout: Duration::ZERO,
         }
     }
 
-    fn kept(&self) -> Option<Arc<Reference>> {
-        self.reference
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// What may be written, and the longest wait for an answer.
+    pub(crate) fn with_write_back(
+        mut self,
+        settings: Option<WriteBackSettings>,
+        timeout: Duration,
+    ) -> Self {
+        self.write_back = settings;
+        self.timeout = timeout;
+        self
     }
 
-    /// Kept only when a page was read with it: while the office is off, nothing
-    /// is learned that should last.
-    fn keep(&self, reference: &Arc<Reference>) {
-        *self
-            .reference
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(reference));
+    pub(crate) const fn write_back(&self) -> Option<&WriteBackSettings> {
+        self.write_back.as_ref()
     }
 
-    async fn reference(&self, afresh: bool) -> Result<Arc<Reference>> {
-        let kept = self.kept();
-        if let Some(kept) = kept.as_ref().filter(|_| !afresh) {
-            return Ok(Arc::clone(kept));
+    pub(crate) const fn choices(&self) -> &Choices {
+        &self.choices
+    }
+
+    pub(crate) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(crate) const fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// The office's version, once it was read.
+    pub(crate) fn version(&self) -> Option<Version> {
+        self.office.reference()?.version
+    }
+
+    /// What rows refer to and what the key permits, read where it is not known
+    /// or may have changed.
+    pub(crate) async fn reference(&self, afresh: &[Call]) -> Result<Arc<Reference>> {
+        let kept = self.office.reference();
+        let calls = if kept.is_none() {
+            Reference::ALL
+        } else {
+            afresh
+        };
+        match kept {
+            Some(kept) if calls.is_empty() => Ok(kept),
+            kept => {
+                let last = kept.as_deref().cloned().unwrap_or_default();
+                let loaded = Reference::load(&self.api, last, calls).await?;
+                Ok(Arc::new(loaded))
+            }
         }
-        let last = kept.as_deref().cloned().unwrap_or_default();
-        Ok(Arc::new(
-            Reference::load(&self.api, last, Reference::ALL).await?,
-        ))
+    }
+
+    fn terms(&self) -> Terms {
+        let inside = self.api.current().is_some_and(crate::config::is_inside);
+        let usual = if inside { INSIDE_PAGE } else { REMOTE_PAGE };
+        let page = self.api.longest_page().max(usual);
+        self.office
+            .terms(u64::try_from(page).unwrap_or(u64::MAX), self.clock.now())
     }
 
     /// Asks for a list. A list that is not there was a wrong address.
-    async fn list(&self, call: &Call) -> Result<Answer> {
+    pub(crate) async fn list(&self, call: &Call) -> Result<Answer> {
         let answer = self.api.get(call).await?;
         answer.ok_or_else(|| Cause::NoSuchResource { what: call.what() }.into())
     }
 
-    /// Turns an answer into a page, if `step` knows where it leads.
-    fn page(
-        &self,
-        stage: Stage,
-        answer: &Answer,
-        reference: &Reference,
-        step: impl FnOnce(&Facts, usize) -> Result<Step, Cause>,
-    ) -> Result<Option<Page>> {
-        let rows = answer.rows()?;
-        let longest = self.api.longest(answer);
-        let Step::To(feed, swept) = step(&facts(stage, &rows), longest)? else {
-            return Ok(None);
+    /// Before a pass: which permissions, which version, which names.
+    async fn begin(&self, cursor: Option<&Cursor>, full: bool) -> Result<Arc<Reference>> {
+        let begins = match cursor {
+            Some(cursor) => Feed::read(cursor)?.is_caught_up(),
+            None => true,
         };
-        self.api.note_length(answer, rows.len());
-        let changes = match stage {
-            Stage::Patients => convert::changes(&rows, reference, convert::patient),
-            Stage::Appointments => convert::changes(&rows, reference, convert::appointment),
-            Stage::Deleted => rows.into_iter().filter_map(convert::deletion).collect(),
-            Stage::Recalls => convert::changes(&rows, reference, convert::recall),
-        };
-        Ok(Some(Page {
-            changes,
-            swept: swept.map(|kind| Swept { kind }).into_iter().collect(),
-            position: position(&feed)?,
-        }))
-    }
-
-    /// Every row of a list about one patient.
-    async fn all_of(
-        &self,
-        call: impl Fn(u64) -> Call + Send,
-        reference: &Reference,
-        one: for<'a> fn(&'a RawValue, &Reference) -> Change,
-        changes: &mut Vec<Change>,
-    ) -> Result<()> {
-        let mut offset = 0;
-        let mut before = Vec::new();
-        loop {
-            // `None`: the patient went away between two requests.
-            let Some(answer) = self.api.get(&call(offset)).await? else {
-                return Ok(());
-            };
-            let rows = answer.rows()?;
-            let page = convert::changes(&rows, reference, one);
-            if !page.is_empty() && page == before {
-                let what = call(offset).what();
-                return Err(Cause::Repeats { what }.into());
+        let mut calls: &[Call] = &[];
+        if begins {
+            if self.office.begins(self.clock.now()) {
+                calls = Reference::PROBE;
             }
-            let done = ends(rows.len(), self.api.longest(&answer));
-            self.api.note_length(&answer, rows.len());
-            offset += u64::try_from(rows.len()).unwrap_or(u64::MAX);
-            changes.extend(page.iter().cloned());
-            before = page;
-            if done {
-                return Ok(());
+            if full {
+                calls = Reference::ALL;
             }
         }
+        let reference = self.reference(calls).await?;
+        if begins && reference.is_known() {
+            // The route is chosen by it, before any page is read.
+            self.office.keep(&reference);
+        }
+        Ok(reference)
     }
 }
 
-/// What paging needs to know of these rows.
-fn facts(stage: Stage, rows: &[&RawValue]) -> Facts {
-    let key = |raw: &RawValue| match stage {
-        Stage::Patients => convert::page_key(RecordKind::Patient, raw, |row| row.pat_num),
-        Stage::Appointments => convert::page_key(RecordKind::Appointment, raw, |row| row.apt_num),
-        Stage::Deleted => convert::page_key(RecordKind::Appointment, raw, |row| row.hist_appt_num),
-        Stage::Recalls => convert::page_key(RecordKind::Recall, raw, |row| row.recall_num),
+/// A page that leads where `step` says.
+fn page(changes: Vec<Change>, step: Step) -> Result<Page> {
+    let Step::To(feed, swept) = step else {
+        return Err(Error::new(ErrorKind::Bug, "a repeat was not resolved"));
     };
-    Facts {
-        ends: rows
-            .first()
-            .zip(rows.last())
-            .map(|(first, last)| (key(first), key(last))),
-        rows: rows.len(),
-        clock: rows.first().and_then(|raw| convert::server_clock(raw)),
-    }
-}
-
-/// A page without rows: this office does not tell what was deleted. Full
-/// listings notice it.
-fn skipped(feed: &Feed) -> Result<Page> {
     Ok(Page {
-        changes: Vec::new(),
-        swept: Vec::new(),
-        position: position(feed)?,
+        changes,
+        swept: swept.into_iter().map(|kind| Swept { kind }).collect(),
+        position: position(&feed)?,
     })
 }
 
@@ -224,73 +224,51 @@ impl PracticeSource for OpenDental {
     }
 
     async fn probe(&self) -> Result<Probe> {
-        let last = self.kept().as_deref().cloned().unwrap_or_default();
-        let reference = Reference::load(&self.api, last, Reference::PROBE).await?;
-        // Nobody has changed the day after tomorrow: the answer is empty, and
-        // says whether the list can be read at all.
-        let later = self.clock.now().naive_utc() + TimeDelta::days(2);
-        let list = Call::Patients {
-            since: Some(later),
-            offset: 0,
-        };
-        self.list(&list).await?.rows()?;
-        Ok(Probe::new(self.findings(&reference)))
+        self.look().await
+    }
+
+    async fn plan(&self, req: &PullRequest) -> Result<Plan> {
+        let full = req.extent == odx_core::source::Extent::Everything;
+        self.begin(req.cursor.as_ref(), full).await?;
+        let terms = self.terms();
+        let (feed, _) = Feed::open(req.cursor.as_ref(), req.extent, &terms)?;
+        Ok(plan::plan(&feed, &terms, &self.office.closed()))
     }
 
     async fn pull(&self, req: PullRequest) -> Result<Page> {
-        let (feed, begins) = Feed::open(req.cursor.as_ref(), req.extent, self.overlap)?;
-        if begins {
-            self.api.prefer_first();
-        }
-        let reference = self.reference(begins && feed.is_full()).await?;
-        let stage = feed.stage();
-        if stage == Stage::Deleted && reference.version.is_some_and(|v| v < HISTORY) {
-            return skipped(&feed.skip(self.overlap));
-        }
-        let answer = match self.list(&feed.call()).await {
-            Err(error)
-                if stage == Stage::Deleted
-                    && matches!(error.kind(), ErrorKind::Config | ErrorKind::Permission) =>
-            {
-                tracing::warn!(failure = error.chain(), "deletions are noticed late");
-                return skipped(&feed.skip(self.overlap));
+        let full = req.extent == odx_core::source::Extent::Everything;
+        let reference = self.begin(req.cursor.as_ref(), full).await?;
+        let terms = self.terms();
+        let (feed, _) = Feed::open(req.cursor.as_ref(), req.extent, &terms)?;
+        match feed.ask(&terms) {
+            Ask::List(_) => self.pull_list(feed, &terms, &reference).await,
+            Ask::Query(query) => self.pull_query(feed, query, &terms, &reference).await,
+            Ask::RecallsOf { patient, visits } => {
+                let mut changes = Vec::new();
+                self.recalls_of(patient, &reference, &mut changes).await?;
+                if visits {
+                    self.appointments_of(patient, &reference, &mut changes)
+                        .await?;
+                }
+                page(changes, feed.looked(patient, &terms))
             }
-            answer => answer?,
-        };
-        self.keep(&reference);
-        let mut again = None;
-        let step = |facts: &Facts, longest| {
-            again = Some(facts.clone());
-            Ok(feed.step(facts, longest, self.overlap))
-        };
-        if let Some(page) = self.page(stage, &answer, &reference, step)? {
-            return Ok(page);
+            Ask::Patient(patient) => {
+                let changes = self.whole(patient, &reference).await?;
+                page(changes, feed.looked(patient, &terms))
+            }
         }
-        let again = again.unwrap_or_default();
-        let answer = self.list(&feed.first_call()).await?;
-        let step =
-            |first: &Facts, longest| feed.step_from_first(first, &again, longest, self.overlap);
-        let page = self.page(stage, &answer, &reference, step)?;
-        let what = feed.call().what();
-        page.ok_or_else(|| Cause::Repeats { what }.into())
     }
 
     async fn refresh(&self, patient: &PatientKey) -> Result<Vec<Change>> {
         let number: i64 = patient.native().parse().map_err(|_| Cause::ForeignKey)?;
-        let reference = self.reference(false).await?;
-        let Some(answer) = self.api.get(&Call::Patient(number)).await? else {
-            return Ok(vec![Change::Gone(RecordKey::Patient(patient.clone()))]);
-        };
-        self.keep(&reference);
-        let mut changes = convert::changes(&answer.rows()?, &reference, convert::patient);
-        let patient = number;
-        let recalls = |offset| Call::RecallsOf { patient, offset };
-        self.all_of(recalls, &reference, convert::recall, &mut changes)
-            .await?;
-        let appointments = |offset| Call::AppointmentsOf { patient, offset };
-        self.all_of(appointments, &reference, convert::appointment, &mut changes)
-            .await?;
+        let reference = self.reference(&[]).await?;
+        let changes = self.whole(number, &reference).await?;
+        self.office.keep(&reference);
         Ok(changes)
+    }
+
+    fn push(&self) -> Option<&dyn odx_core::push::PushSource> {
+        Some(self)
     }
 
     fn requests(&self) -> u64 {
@@ -299,50 +277,16 @@ impl PracticeSource for OpenDental {
 }
 
 impl OpenDental {
-    fn findings(&self, reference: &Reference) -> Vec<String> {
-        let mut findings = Vec::new();
-        if let Some(url) = self.api.current().and_then(url::Url::host_str) {
-            findings.push(format!("answers at {url}"));
-        }
-        let interval = self.api.pace().interval();
-        match &reference.granted {
-            Some(granted) => {
-                findings.push(format!("the key has: {}", granted.join(", ")));
-                if !granted.iter().any(|name| name == "ApiComm") {
-                    findings.push(
-                        "without ApiComm nothing can be written back, and a remote request \
-                         may be made only every 5 s"
-                            .to_owned(),
-                    );
-                }
-            }
-            None => findings.push(format!(
-                "the key's permissions cannot be read; one request every {} s",
-                interval.as_secs_f32()
-            )),
-        }
-        match reference.version {
-            Some(version) => {
-                findings.push(format!("the office runs version {version}"));
-                for (needs, lacks) in [
-                    (Version(22, 4, 40), "recalls cannot be read"),
-                    (
-                        HISTORY,
-                        "deleted appointments are noticed by full listings only",
-                    ),
-                    (Version(24, 1, 44), "recall types may have no names"),
-                ] {
-                    if version < needs {
-                        findings.push(format!("{lacks}: that needs version {needs}"));
-                    }
-                }
-            }
-            None => findings.push("the office's version cannot be read".to_owned()),
-        }
-        let (clinics, providers) = (reference.clinics.len(), reference.providers.len());
-        if clinics + providers > 0 {
-            findings.push(format!("{clinics} clinics, {providers} providers"));
-        }
-        findings
+    /// Everything about one patient, by lists.
+    async fn whole(&self, patient: i64, reference: &Reference) -> Result<Vec<Change>> {
+        let Some(answer) = self.api.get(&Call::Patient(patient)).await? else {
+            let key = RecordKey::new(RecordKind::Patient, patient.to_string());
+            return Ok(vec![Change::Gone(key)]);
+        };
+        let mut changes = convert::changes(&answer.rows()?, reference, convert::patient);
+        self.recalls_of(patient, reference, &mut changes).await?;
+        self.appointments_of(patient, reference, &mut changes)
+            .await?;
+        Ok(changes)
     }
 }

@@ -15,7 +15,12 @@ impl Version {
         let row = preferences
             .iter()
             .find(|row| row.pref_name.get() == "ProgramVersion")?;
-        let mut parts = row.value_string.get().split('.').map(str::parse);
+        Self::parse(row.value_string.get())
+    }
+
+    /// A version as it is written: two parts at least.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('.').map(str::parse);
         let mut next = || parts.next()?.ok();
         Some(Self(next()?, next()?, next().unwrap_or(0)))
     }

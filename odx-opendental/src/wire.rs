@@ -3,11 +3,16 @@
 //! here, so they are skipped by the parser and never held.
 
 mod lenient;
+mod writing;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 pub(crate) use lenient::{Amount, Flag, Int, Text};
+pub(crate) use writing::{
+    Choice, Commlog, NewCommlog, NewConfirmation, NewPatField, NewRecall, NewRecallStatus,
+    NewSubscription, PatField,
+};
 
 /// The rows of an answer: a list, or a bare object, which some list endpoints
 /// print for a single row. `None`: anything else, or an answer that was cut.
@@ -138,10 +143,19 @@ pub(crate) struct Stub<'a> {
     pub(crate) recall_num: Int,
     pub(crate) apt_num: Int,
     pub(crate) hist_appt_num: Int,
+    pub(crate) signal_num: Int,
     /// The office server's wall clock. Spelled with a small letter, and inside
     /// every row: an empty answer has none.
     #[serde(borrow, rename = "serverDateTime")]
     pub(crate) server_date_time: Text<'a>,
+}
+
+/// A row of `/signalods`.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct Signal<'a> {
+    #[serde(borrow)]
+    pub(crate) i_type: Text<'a>,
 }
 
 /// A row of `/recalltypes`.
@@ -160,24 +174,6 @@ pub(crate) struct Definition<'a> {
     pub(crate) def_num: Int,
     #[serde(borrow)]
     pub(crate) item_name: Text<'a>,
-}
-
-/// A row of `/clinics`. Its address is not read.
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase", default)]
-pub(crate) struct Clinic<'a> {
-    pub(crate) clinic_num: Int,
-    #[serde(borrow)]
-    pub(crate) abbr: Text<'a>,
-}
-
-/// A row of `/providers`. It also holds social security numbers: not read.
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase", default)]
-pub(crate) struct Provider<'a> {
-    pub(crate) prov_num: Int,
-    #[serde(borrow)]
-    pub(crate) abbr: Text<'a>,
 }
 
 /// A row of `/preferences`.

@@ -19,7 +19,7 @@ use odx_core::model::{
     Appointment, AppointmentStatus, Channel, Patient, PatientStatus, Permission, Phone, Recall,
     Record, RecordKey, RecordKind,
 };
-use odx_core::source::PracticeSource;
+use odx_core::source::{Extent, PracticeSource};
 use odx_core::testkit::SourceFault;
 use odx_core::testkit::conformance::{SourceHarness, Supported};
 use odx_core::{Result, Secret, SourceId};
@@ -33,13 +33,35 @@ use odx_opendental::{Credentials, OpenDental, SYSTEM};
 struct Office {
     practice: Practice,
     server: Server,
+    kinds: Vec<RecordKind>,
+    extent: Extent,
 }
 
 impl Office {
+    /// A key for lists only: recalls have no filter for changes, so only full
+    /// passes show every change.
     async fn open(builder: PracticeBuilder) -> Self {
         let practice = builder.with_patients(0).with_page_cap(5).build().unwrap();
         let server = practice.serve().await.unwrap();
-        Self { practice, server }
+        Self {
+            practice,
+            server,
+            kinds: vec![
+                RecordKind::Patient,
+                RecordKind::Recall,
+                RecordKind::Appointment,
+            ],
+            extent: Extent::Everything,
+        }
+    }
+
+    /// The same key, and the kinds whose changes can be asked for.
+    async fn of_changes(builder: PracticeBuilder) -> Self {
+        Self {
+            kinds: vec![RecordKind::Patient, RecordKind::Appointment],
+            extent: Extent::Changes,
+            ..Self::open(builder).await
+        }
     }
 
     fn client(&self) -> Arc<dyn PracticeSource> {
@@ -241,6 +263,14 @@ impl SourceHarness for Office {
         self.client()
     }
 
+    fn kinds(&self) -> Vec<RecordKind> {
+        self.kinds.clone()
+    }
+
+    fn extent_of_changes(&self) -> Extent {
+        self.extent
+    }
+
     async fn put(&self, record: Record) -> Result<()> {
         self.write(&record);
         Ok(())
@@ -331,11 +361,19 @@ struct ByStamp(Office);
 struct Shuffled(Office);
 
 macro_rules! otherwise {
-    ($harness:ident, $builder:expr) => {
+    ($harness:ident, $open:ident, $builder:expr) => {
         #[async_trait]
         impl SourceHarness for $harness {
             async fn start() -> Self {
-                Self(Office::open($builder).await)
+                Self(Office::$open($builder).await)
+            }
+
+            fn kinds(&self) -> Vec<RecordKind> {
+                self.0.kinds()
+            }
+
+            fn extent_of_changes(&self) -> Extent {
+                self.0.extent_of_changes()
             }
 
             fn source(&self) -> Arc<dyn PracticeSource> {
@@ -395,10 +433,12 @@ macro_rules! otherwise {
 
 otherwise!(
     ByStamp,
+    open,
     Practice::builder(8).with_row_order(RowOrder::ByStamp)
 );
 otherwise!(
     Shuffled,
+    of_changes,
     Practice::builder(9)
         .with_row_order(RowOrder::Shuffled { seed: 3 })
         .with_strict_since(true)

@@ -132,10 +132,15 @@ async fn all_passes(place: &str) -> Vec<Finding> {
     wrongs
 }
 
+/// Places that only a program with a receiver comes to.
+fn is_of_a_receiver(place: &str) -> bool {
+    place.starts_with("receive.")
+}
+
 async fn matrix(places: impl Iterator<Item = &'static str>) {
     let began = Instant::now();
     let (mut wrongs, mut cells) = (Vec::new(), 0);
-    for place in places {
+    for place in places.filter(|place| !is_of_a_receiver(place)) {
         wrongs.extend(all_passes(place).await);
         cells += HITS.len();
     }
@@ -166,7 +171,9 @@ async fn d1_ended_at_every_place_of_delivering_nothing_is_lost_doubled_or_stale(
         PLACES
             .iter()
             .copied()
-            .skip_while(|place| !place.starts_with("departure")),
+            .skip_while(|place| !place.starts_with("departure"))
+            // Nothing is told to a practice here: `odx-core/tests/effects_killed.rs` comes to these.
+            .filter(|place| !place.starts_with("effect")),
     )
     .await;
 }

@@ -1,5 +1,7 @@
 //! State in memory: for tests, dry experiments and nothing that must last.
 
+mod effect;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,13 +12,14 @@ use tokio::sync::watch;
 
 use super::view::{self, Digest, DigestKey, Row};
 use super::{
-    AckCommit, Acknowledged, Counts, Departure, Due, DueQuery, Epoch, LastSeen, Opening,
-    PageCommit, PageOutcome, Parked, SourceState, Standing, StateStore, Tried,
+    AckCommit, Acknowledged, Counts, Departure, Due, DueQuery, EffectClaim, EffectCommit,
+    EffectRow, Epoch, LastSeen, Opening, PageCommit, PageOutcome, Parked, SourceState, Standing,
+    StateStore, Tried,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::broken;
-use crate::hash::LedgerHash;
-use crate::id::{ExternalId, ExternalIds, HouseholdKey, SinkId, SourceId};
+use crate::hash::{IdempotencyKey, LedgerHash};
+use crate::id::{ExternalId, ExternalIds, HouseholdKey, OutletId, SinkId, SourceId};
 use crate::model::{Blocked, Channel, HouseholdView, Member, RecordKind};
 use crate::push::Delivery;
 use crate::sink::{Account, Suppression};
@@ -41,6 +44,7 @@ impl std::fmt::Debug for MemoryStore {
 struct Inner {
     sources: BTreeMap<SourceId, Source>,
     sinks: BTreeMap<SinkId, Sink>,
+    outlets: effect::Outlets,
 }
 
 #[derive(Default)]
@@ -465,7 +469,13 @@ impl StateStore for MemoryStore {
     async fn inbox(&self, source: &SourceId, most: usize) -> Result<Vec<Delivery>> {
         let inner = self.lock();
         let waiting = inner.sources.get(source).map(|source| &source.inbox);
-        Ok(waiting.into_iter().flatten().take(most).cloned().collect())
+        let mut size = 0;
+        let fits = waiting.into_iter().flatten().take(most).take_while(|one| {
+            let first = size == 0;
+            size += one.body().expose().len().max(1);
+            first || size <= super::DELIVERIES_LOADED
+        });
+        Ok(fits.cloned().collect())
     }
 
     async fn await_delivery(&self, source: &SourceId) -> Result<()> {
@@ -698,6 +708,26 @@ impl StateStore for MemoryStore {
         let spare = runs.len().saturating_sub(super::RUNS_KEPT);
         runs.drain(..spare);
         Ok(())
+    }
+
+    async fn open_outlet(&self, outlet: &OutletId) -> Result<Epoch> {
+        Ok(self.lock().outlets.open(outlet))
+    }
+
+    async fn effect(&self, outlet: &OutletId, key: &IdempotencyKey) -> Result<Option<EffectRow>> {
+        Ok(self.lock().outlets.effect(outlet, key))
+    }
+
+    async fn claim_effect(&self, claim: EffectClaim) -> Result<bool> {
+        self.lock().outlets.claim(&claim)
+    }
+
+    async fn settle_effect(&self, commit: EffectCommit) -> Result<()> {
+        self.lock().outlets.settle(&commit)
+    }
+
+    async fn open_effects(&self, outlet: &OutletId, limit: usize) -> Result<Vec<EffectRow>> {
+        Ok(self.lock().outlets.open_effects(outlet, limit))
     }
 }
 

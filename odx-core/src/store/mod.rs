@@ -3,6 +3,7 @@
 //! Commits are values, not transaction handles: each is all or nothing, works
 //! through `dyn`, and cannot be made in the wrong order.
 
+mod effect;
 mod memory;
 mod pairing;
 #[cfg(feature = "sqlite")]
@@ -18,13 +19,14 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::failpoint::broken;
-use crate::hash::LedgerHash;
-use crate::id::{ExternalId, ExternalIds, HouseholdKey, SinkId, SourceId};
+use crate::hash::{IdempotencyKey, LedgerHash};
+use crate::id::{ExternalId, ExternalIds, HouseholdKey, OutletId, SinkId, SourceId};
 use crate::model::{HouseholdView, RecordKind};
 use crate::push::{Delivery, DeliveryId};
 use crate::sink::{Account, Suppression};
 use crate::source::{Cursor, Page};
 
+pub use effect::{EffectClaim, EffectCommit, EffectRow, EffectState};
 pub use memory::MemoryStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
@@ -32,6 +34,9 @@ pub use sqlite::SqliteStore;
 /// So long a delivery that comes again is known: a sender repeats what it could
 /// not deliver for three days.
 const DELIVERIES_KNOWN: TimeDelta = TimeDelta::days(4);
+
+/// Deliveries that are loaded together, in bytes, unless one alone is larger.
+const DELIVERIES_LOADED: usize = 8 << 20;
 
 /// Reports kept per source.
 const RUNS_KEPT: usize = 200;
@@ -491,4 +496,39 @@ pub trait StateStore: Debug + Send + Sync + 'static {
     /// # Errors
     /// See the trait.
     async fn record_run(&self, source: &SourceId, now: DateTime<Utc>, report: &str) -> Result<()>;
+
+    /// Takes over an outlet: a new epoch. Whoever opened it before can neither
+    /// claim nor settle there any more.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn open_outlet(&self, outlet: &OutletId) -> Result<Epoch>;
+
+    /// How an effect stands. None: it was never claimed.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn effect(&self, outlet: &OutletId, key: &IdempotencyKey) -> Result<Option<EffectRow>>;
+
+    /// Claims an effect before it is done. False: it has ended, or somebody
+    /// claimed it since this was decided. Of several who claim at once, one
+    /// hears true.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn claim_effect(&self, claim: EffectClaim) -> Result<bool>;
+
+    /// Stores how an attempt ended. What ended stays as it is, for ever.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Superseded`](crate::ErrorKind::Superseded) also if it is
+    /// not the latest attempt, or if that has ended.
+    async fn settle_effect(&self, commit: EffectCommit) -> Result<()>;
+
+    /// Effects that are not done, at most `limit`: first those in doubt, then
+    /// refused ones, claims and what waits; of each, the oldest first.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn open_effects(&self, outlet: &OutletId, limit: usize) -> Result<Vec<EffectRow>>;
 }

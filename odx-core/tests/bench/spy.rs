@@ -9,10 +9,12 @@ use odx_core::push::Delivery;
 use odx_core::sink::Suppression;
 use odx_core::source::Cursor;
 use odx_core::store::{
-    AckCommit, Counts, Departure, Due, DueQuery, Epoch, LastSeen, Opening, PageCommit, PageOutcome,
-    Parked, SourceState, Standing, StateStore,
+    AckCommit, Counts, Departure, Due, DueQuery, EffectClaim, EffectCommit, EffectRow, Epoch,
+    LastSeen, Opening, PageCommit, PageOutcome, Parked, SourceState, Standing, StateStore,
 };
-use odx_core::{Error, ErrorKind, ExternalId, ExternalIds, Result, SinkId, SourceId};
+use odx_core::{
+    Error, ErrorKind, ExternalId, ExternalIds, IdempotencyKey, OutletId, Result, SinkId, SourceId,
+};
 use tokio::sync::Notify;
 
 /// What can be made to fail.
@@ -37,6 +39,8 @@ struct Notes {
     epoch: Option<Epoch>,
     hold: bool,
     held: bool,
+    looks: usize,
+    inbox_fails: bool,
 }
 
 impl Spy {
@@ -83,6 +87,25 @@ impl Spy {
     /// That of the run that was opened last.
     pub(crate) fn epoch(&self) -> Option<Epoch> {
         self.lock().epoch
+    }
+
+    /// How often somebody looked into the inbox, or waited for it.
+    pub(crate) fn looks(&self) -> usize {
+        self.lock().looks
+    }
+
+    /// From now on the inbox cannot be read, or can again.
+    pub(crate) fn fail_inbox(&self, fails: bool) {
+        self.lock().inbox_fails = fails;
+    }
+
+    fn look(&self) -> Result<()> {
+        let mut notes = self.lock();
+        notes.looks += 1;
+        match notes.inbox_fails {
+            true => Err(Error::new(ErrorKind::State, "the disk cannot be read")),
+            false => Ok(()),
+        }
     }
 
     fn note(&self, asked: Asked) -> Result<()> {
@@ -133,10 +156,12 @@ impl StateStore for Spy {
     }
 
     async fn inbox(&self, source: &SourceId, most: usize) -> Result<Vec<Delivery>> {
+        self.look()?;
         self.inner.inbox(source, most).await
     }
 
     async fn await_delivery(&self, source: &SourceId) -> Result<()> {
+        self.look()?;
         self.inner.await_delivery(source).await
     }
 
@@ -195,5 +220,25 @@ impl StateStore for Spy {
 
     async fn record_run(&self, source: &SourceId, now: DateTime<Utc>, report: &str) -> Result<()> {
         self.inner.record_run(source, now, report).await
+    }
+
+    async fn open_outlet(&self, outlet: &OutletId) -> Result<Epoch> {
+        self.inner.open_outlet(outlet).await
+    }
+
+    async fn effect(&self, outlet: &OutletId, key: &IdempotencyKey) -> Result<Option<EffectRow>> {
+        self.inner.effect(outlet, key).await
+    }
+
+    async fn claim_effect(&self, claim: EffectClaim) -> Result<bool> {
+        self.inner.claim_effect(claim).await
+    }
+
+    async fn settle_effect(&self, commit: EffectCommit) -> Result<()> {
+        self.inner.settle_effect(commit).await
+    }
+
+    async fn open_effects(&self, outlet: &OutletId, limit: usize) -> Result<Vec<EffectRow>> {
+        self.inner.open_effects(outlet, limit).await
     }
 }

@@ -8,12 +8,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use odx_core::model::{Patient, Record, RecordKey, RecordKind};
 use odx_core::push::Delivery;
 use odx_core::sink::Suppression;
-use odx_core::source::{Change, Cursor, Swept};
+use odx_core::source::{Change, Cursor, Position, Swept};
 use odx_core::store::{
-    AckCommit, Counts, Departure, Due, DueQuery, Epoch, LastSeen, MemoryStore, Opening, PageCommit,
-    PageOutcome, Parked, SourceState, Standing, StateStore,
+    AckCommit, Counts, Departure, Due, DueQuery, EffectClaim, EffectCommit, EffectRow, EffectState,
+    Epoch, LastSeen, MemoryStore, Opening, PageCommit, PageOutcome, Parked, SourceState, Standing,
+    StateStore,
 };
-use odx_core::{Error, ErrorKind, ExternalId, ExternalIds, HouseholdKey, Result, SinkId, SourceId};
+use odx_core::{
+    Error, ErrorKind, ExternalId, ExternalIds, HouseholdKey, IdempotencyKey, OutletId, Result,
+    SinkId, SourceId,
+};
 
 use super::Plant;
 
@@ -37,6 +41,9 @@ pub(crate) struct Notes {
     steps: u32,
     lifted: bool,
     answered: BTreeSet<String>,
+    outlets: BTreeMap<OutletId, Epoch>,
+    ended: BTreeMap<(OutletId, IdempotencyKey), EffectRow>,
+    received: u32,
 }
 
 pub(crate) struct Faulty {
@@ -107,6 +114,24 @@ impl Faulty {
         }
     }
 
+    fn outlet(&self, outlet: &OutletId) -> OutletId {
+        match self.plant {
+            Plant::OutletsMixed => {
+                OutletId::new(SourceId::new("t", "main").unwrap(), "practice").unwrap()
+            }
+            _ => outlet.clone(),
+        }
+    }
+
+    /// The epoch to work at an outlet with; the latest where a fault does not look.
+    fn outlet_epoch(&self, outlet: &OutletId, given: Epoch) -> Epoch {
+        let unchecked = self.is(Plant::OutletEpochUnchecked) || self.is(Plant::OutletsMixed);
+        match self.place.notes.lock().unwrap().outlets.get(outlet) {
+            Some(latest) if unchecked => *latest,
+            _ => given,
+        }
+    }
+
     /// What a run is told its epoch is.
     fn handed_out(&self, epoch: Epoch) -> Epoch {
         match self.plant {
@@ -143,6 +168,9 @@ impl Faulty {
                 let known = notes.known.contains_key(recall.patient.native());
                 (known || !self.is(Plant::EarlyRecallDropped))
                     .then_some(Change::Upsert(Record::Recall(recall)))
+            }
+            Change::Told { record, .. } if self.is(Plant::ToldLikeRead) => {
+                Some(Change::Upsert(record))
             }
             Change::Unreadable(_) if self.is(Plant::UnreadableDropped) => None,
             Change::Seen(_) if self.is(Plant::SeenNotNoted) => None,
@@ -256,15 +284,25 @@ impl StateStore for Faulty {
             commit.brake.floor = u64::MAX;
         }
         let mut rest = commit.clone();
+        if self.is(Plant::DeliveryStays) {
+            commit.delivered.clear();
+        }
         let outcome = match self.store().commit_page(commit).await {
             Err(error) if self.is(Plant::RefusedPageStays) => {
                 // The records are stored before the cursor is looked at.
                 rest.from = self.store().cursor(&rest.source).await?;
                 if let Some(stands) = rest.from.clone() {
-                    rest.page.position = odx_core::source::Position::CaughtUp(stands);
+                    rest.page.position = Position::CaughtUp(stands);
                     rest.page.swept.clear();
                     self.store().commit_page(rest).await.ok();
                 }
+                return Err(error);
+            }
+            Err(error) if self.is(Plant::RefusedPageTakesDelivery) => {
+                rest.page.changes.clear();
+                rest.from = self.store().cursor(&rest.source).await?;
+                rest.page.position = Position::CaughtUp(rest.from.clone().unwrap());
+                self.store().commit_page(rest).await.ok();
                 return Err(error);
             }
             Err(error) if self.is(Plant::NameInError) => {
@@ -272,6 +310,13 @@ impl StateStore for Faulty {
             }
             other => other?,
         };
+        if self.is(Plant::ToldIsARead) && !rest.delivered.is_empty() {
+            rest.from = Some(rest.page.position.cursor().clone());
+            rest.page.changes.clear();
+            rest.delivered.clear();
+            self.store().commit_page(rest).await?;
+            return Ok(outcome);
+        }
         if self.is(Plant::GoneAtOnce) && swept {
             rest.from = Some(rest.page.position.cursor().clone());
             rest.page.changes.clear();
@@ -314,16 +359,44 @@ impl StateStore for Faulty {
         self.store().restart_feed(&source, epoch).await
     }
 
-    async fn receive(&self, source: &SourceId, delivery: Delivery) -> Result<bool> {
+    async fn receive(&self, source: &SourceId, mut delivery: Delivery) -> Result<bool> {
+        if self.is_broken() {
+            return match self.plant {
+                Plant::ReceivedUnstored => Ok(true),
+                _ => Err(broken()),
+            };
+        }
+        if self.is(Plant::RepeatsDelivered) {
+            let mut notes = self.place.notes.lock().unwrap();
+            notes.received += 1;
+            let kind = format!("{} {}", delivery.kind(), notes.received);
+            let body = delivery.body().expose().clone();
+            delivery = Delivery::new(kind, body, delivery.received());
+        }
         self.store().receive(&self.source(source), delivery).await
     }
 
     async fn inbox(&self, source: &SourceId, most: usize) -> Result<Vec<Delivery>> {
-        self.store().inbox(&self.source(source), most).await
+        if self.lost(Plant::DeliveriesLost) {
+            return Ok(Vec::new());
+        }
+        let most = match self.plant {
+            Plant::InboxUnlimited => usize::MAX,
+            _ => most,
+        };
+        let mut inbox = self.store().inbox(&self.source(source), most).await?;
+        if self.is(Plant::DeliveriesOutOfOrder) {
+            inbox.sort_by_key(Delivery::received);
+        }
+        Ok(inbox)
     }
 
     async fn await_delivery(&self, source: &SourceId) -> Result<()> {
-        self.store().await_delivery(&self.source(source)).await
+        match self.plant {
+            Plant::NobodyWoken => std::future::pending().await,
+            Plant::WokenByAnybody => Ok(()),
+            _ => self.store().await_delivery(&self.source(source)).await,
+        }
     }
 
     async fn due(&self, query: &DueQuery) -> Result<Vec<Due>> {
@@ -499,5 +572,69 @@ impl StateStore for Faulty {
     async fn record_run(&self, source: &SourceId, now: DateTime<Utc>, report: &str) -> Result<()> {
         let source = self.source(source);
         self.store().record_run(&source, now, report).await
+    }
+
+    async fn open_outlet(&self, outlet: &OutletId) -> Result<Epoch> {
+        let outlet = self.outlet(outlet);
+        let epoch = self.store().open_outlet(&outlet).await?;
+        let mut notes = self.place.notes.lock().unwrap();
+        notes.outlets.insert(outlet, epoch);
+        Ok(epoch)
+    }
+
+    async fn effect(&self, outlet: &OutletId, key: &IdempotencyKey) -> Result<Option<EffectRow>> {
+        if self.lost(Plant::EffectsLost) {
+            return Ok(None);
+        }
+        self.store().effect(&self.outlet(outlet), key).await
+    }
+
+    async fn claim_effect(&self, mut claim: EffectClaim) -> Result<bool> {
+        claim.outlet = self.outlet(&claim.outlet);
+        claim.epoch = self.outlet_epoch(&claim.outlet, claim.epoch);
+        let mine = self.store().claim_effect(claim.clone()).await?;
+        let known = self.store().effect(&claim.outlet, &claim.key).await?;
+        let ended = known.is_some_and(|row| row.state.is_final());
+        Ok(mine
+            || (self.is(Plant::ClaimedByAll) && !ended)
+            || (self.is(Plant::EndsForgotten) && ended))
+    }
+
+    async fn settle_effect(&self, mut commit: EffectCommit) -> Result<()> {
+        commit.outlet = self.outlet(&commit.outlet);
+        commit.epoch = self.outlet_epoch(&commit.outlet, commit.epoch);
+        let known = self.store().effect(&commit.outlet, &commit.key).await?;
+        match known {
+            Some(row) if self.is(Plant::AttemptUnchecked) => commit.attempt = row.attempt,
+            Some(row) if self.is(Plant::SecondEndTaken) && row.state.is_final() => return Ok(()),
+            _ => {}
+        }
+        if let EffectState::Done(_) = commit.state {
+            let row = EffectRow {
+                key: commit.key.clone(),
+                attempt: commit.attempt,
+                claimed_at: commit.now,
+                since: commit.now,
+                state: commit.state.clone(),
+            };
+            let mut notes = self.place.notes.lock().unwrap();
+            let id = (commit.outlet.clone(), commit.key.clone());
+            notes.ended.insert(id, row);
+        }
+        self.store().settle_effect(commit).await
+    }
+
+    async fn open_effects(&self, outlet: &OutletId, limit: usize) -> Result<Vec<EffectRow>> {
+        let outlet = self.outlet(outlet);
+        let limit = match self.plant {
+            Plant::OpenEffectsUnlimited => usize::MAX,
+            _ => limit,
+        };
+        let mut open = self.store().open_effects(&outlet, limit).await?;
+        if self.is(Plant::DoneIsListed) {
+            let notes = self.place.notes.lock().unwrap();
+            open.extend(notes.ended.values().cloned());
+        }
+        Ok(open)
     }
 }

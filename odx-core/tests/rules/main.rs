@@ -1,10 +1,10 @@
 //! The rules that must not break, one by one: remove a rule from the code, and
 //! a test that names it fails.
 //!
-//! Rule 7 (messages are effects: claim, send, settle) has no code yet, so it has
-//! no test. Of rule 8 there is the dry run and the first import; enrollments and
-//! the cap of a first live run do not exist yet. Rule 10 is searched for again,
-//! with everything traced, in `canaries.rs`.
+//! Rule 7 (what cannot be taken back: claim, act, settle) has files of its own,
+//! `effects.rs` and `effects_killed.rs`. Of rule 8 there is the dry run and the
+//! first import; enrollments and the cap of a first live run do not exist yet.
+//! Rule 10 is searched for again, with everything traced, in `canaries.rs`.
 
 #![allow(
     clippy::unwrap_used,
@@ -62,3 +62,4 @@ mod page;
 mod quiet;
 mod silence;
 mod telling;
+mod told;

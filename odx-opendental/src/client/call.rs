@@ -2,6 +2,9 @@
 //! ignores some parameters it does not know, and refuses others.
 
 use chrono::{NaiveDate, NaiveDateTime};
+use odx_core::Phi;
+use odx_core::http::Method;
+use serde_json::json;
 use url::Url;
 
 const CATEGORY: &str = "Category";
@@ -13,6 +16,7 @@ const INCLUDE_HIDDEN: &str = "includeHidden";
 const OFFSET: &str = "Offset";
 const PAT_NUM: &str = "PatNum";
 const PREF_NAME: &str = "PrefName";
+const SIG_DATE_TIME: &str = "SigDateTime";
 
 /// One request. No `Limit` is ever sent: whether one above the cap is clipped
 /// or refused is not documented, and without one a page is as long as it can be.
@@ -22,8 +26,6 @@ pub(crate) enum Call {
     RecallTypes,
     /// The items of a category, also hidden ones: old rows still name them.
     Definitions(u8),
-    Clinics,
-    Providers,
     ProgramVersion,
     Patient(i64),
     /// Not `/patients`: that list has neither guarantor nor change filter.
@@ -51,6 +53,45 @@ pub(crate) enum Call {
         patient: i64,
         offset: u64,
     },
+    Appointment(i64),
+    #[allow(dead_code, reason = "for those who choose a workstation")]
+    Computers,
+    #[allow(dead_code, reason = "for those who subscribe")]
+    Subscriptions,
+    /// One preference, by a name of ours.
+    #[allow(dead_code, reason = "for those who plan a route")]
+    Preference(&'static str),
+    /// What the program tells its own caches.
+    #[allow(dead_code, reason = "for those who plan a route")]
+    Signals {
+        since: NaiveDateTime,
+        offset: u64,
+    },
+    CommlogsOf {
+        patient: i64,
+        offset: u64,
+    },
+    #[allow(dead_code, reason = "for those who count reminders")]
+    Commlogs {
+        since: NaiveDateTime,
+        offset: u64,
+    },
+    PatFieldsOf {
+        patient: i64,
+        offset: u64,
+    },
+    /// A query, read only. Its text comes from another module, and is printed
+    /// nowhere: it stands in the office's audit trail, that is enough.
+    #[allow(dead_code, reason = "for those who plan a route")]
+    Query {
+        sql: Phi<String>,
+        offset: u64,
+    },
+}
+
+/// Office time, no T, no zone: the only documented form.
+fn stamp(at: NaiveDateTime) -> String {
+    at.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 impl Call {
@@ -60,11 +101,18 @@ impl Call {
             Self::SecurityPerms => "permissions",
             Self::RecallTypes => "recall types",
             Self::Definitions(_) => "definitions",
-            Self::Clinics => "clinics",
-            Self::Providers => "providers",
             Self::ProgramVersion => "preferences",
             Self::Patient(_) | Self::Patients { .. } => "patients",
-            Self::Appointments { .. } | Self::AppointmentsOf { .. } => "appointments",
+            Self::Appointments { .. } | Self::AppointmentsOf { .. } | Self::Appointment(_) => {
+                "appointments"
+            }
+            Self::Computers => "computers",
+            Self::Subscriptions => "subscriptions",
+            Self::Preference(_) => "preferences",
+            Self::Signals { .. } => "signals",
+            Self::CommlogsOf { .. } | Self::Commlogs { .. } => "comm logs",
+            Self::PatFieldsOf { .. } => "patient fields",
+            Self::Query { .. } => "queries",
             Self::DeletedAppointments { .. } => "appointment history",
             Self::Recalls { .. } | Self::RecallsOf { .. } => "recalls",
         }
@@ -75,29 +123,62 @@ impl Call {
         match self {
             Self::SecurityPerms => "22.2",
             Self::RecallTypes => "24.1.44",
-            Self::Patients { .. } | Self::Appointments { .. } => "21.2",
+            Self::Patients { .. }
+            | Self::Appointments { .. }
+            | Self::Signals { .. }
+            | Self::Query { .. } => "21.2",
+            Self::Computers => "23.1.30",
+            Self::Subscriptions => "22.1",
+            Self::Commlogs { .. } => "25.1.13",
+            Self::PatFieldsOf { .. } => "22.4.5",
             Self::AppointmentsOf { .. } => "21.4",
             Self::DeletedAppointments { .. } => "23.1.30",
             Self::Recalls { .. } | Self::RecallsOf { .. } => "22.4.40",
             Self::Definitions(_)
-            | Self::Clinics
-            | Self::Providers
             | Self::ProgramVersion
+            | Self::Preference(_)
+            | Self::Appointment(_)
+            | Self::CommlogsOf { .. }
             | Self::Patient(_) => "21.1",
         }
     }
 
     /// A 404 means that the row is gone. On a list it means a wrong address.
     pub(crate) const fn is_single(&self) -> bool {
-        matches!(self, Self::Patient(_))
+        matches!(self, Self::Patient(_) | Self::Appointment(_))
     }
 
     /// It names a patient, so the office can say that there is none.
     pub(crate) const fn names_a_patient(&self) -> bool {
         matches!(
             self,
-            Self::Patient(_) | Self::AppointmentsOf { .. } | Self::RecallsOf { .. }
+            Self::Patient(_)
+                | Self::AppointmentsOf { .. }
+                | Self::RecallsOf { .. }
+                | Self::CommlogsOf { .. }
+                | Self::PatFieldsOf { .. }
         )
+    }
+
+    /// Whether its text names tables, which an office may not have.
+    pub(crate) const fn is_query(&self) -> bool {
+        matches!(self, Self::Query { .. })
+    }
+
+    /// How it is sent. A query is a PUT that only reads.
+    pub(crate) const fn method(&self) -> Method {
+        match self {
+            Self::Query { .. } => Method::PUT,
+            _ => Method::GET,
+        }
+    }
+
+    /// What is sent with it.
+    pub(crate) fn body(&self) -> Option<String> {
+        match self {
+            Self::Query { sql, .. } => Some(json!({"SqlCommand": sql.expose()}).to_string()),
+            _ => None,
+        }
     }
 
     fn path(&self) -> Vec<String> {
@@ -105,10 +186,18 @@ impl Call {
             Self::SecurityPerms => &["securityperms"],
             Self::RecallTypes => &["recalltypes"],
             Self::Definitions(_) => &["definitions"],
-            Self::Clinics => &["clinics"],
-            Self::Providers => &["providers"],
             Self::ProgramVersion => &["preferences"],
             Self::Patient(number) => return vec!["patients".to_owned(), number.to_string()],
+            Self::Appointment(number) => {
+                return vec!["appointments".to_owned(), number.to_string()];
+            }
+            Self::Computers => &["computers"],
+            Self::Subscriptions => &["subscriptions"],
+            Self::Preference(_) => &["preferences"],
+            Self::Signals { .. } => &["signalods"],
+            Self::CommlogsOf { .. } | Self::Commlogs { .. } => &["commlogs"],
+            Self::PatFieldsOf { .. } => &["patfields"],
+            Self::Query { .. } => &["queries", "ShortQuery"],
             Self::Patients { .. } => &["patients", "Simple"],
             Self::Appointments { .. } | Self::AppointmentsOf { .. } => &["appointments"],
             Self::DeletedAppointments { .. } => &["histappointments"],
@@ -123,18 +212,26 @@ impl Call {
         match self {
             Self::SecurityPerms
             | Self::RecallTypes
-            | Self::Clinics
-            | Self::Providers
+            | Self::Computers
+            | Self::Subscriptions
+            | Self::Appointment(_)
             | Self::Patient(_) => {}
             Self::Definitions(category) => {
                 query.push((CATEGORY, category.to_string()));
                 query.push((INCLUDE_HIDDEN, "true".to_owned()));
             }
             Self::ProgramVersion => query.push((PREF_NAME, "ProgramVersion".to_owned())),
+            Self::Preference(name) => query.push((PREF_NAME, (*name).to_owned())),
+            Self::Signals { since, offset } => {
+                query.push((SIG_DATE_TIME, stamp(*since)));
+                page = *offset;
+            }
+            Self::Commlogs { since, offset } => {
+                query.push((DATE_T_STAMP, stamp(*since)));
+                page = *offset;
+            }
             Self::Patients { since, offset } | Self::Appointments { since, offset } => {
-                // The only documented form: office time, no T, no zone.
-                let stamp = since.map(|at| at.format("%Y-%m-%d %H:%M:%S").to_string());
-                query.extend(stamp.map(|stamp| (DATE_T_STAMP, stamp)));
+                query.extend(since.map(|at| (DATE_T_STAMP, stamp(at))));
                 page = *offset;
             }
             Self::DeletedAppointments { from, to, offset } => {
@@ -143,11 +240,14 @@ impl Call {
                 query.push((DATE_END, to.format("%Y-%m-%d").to_string()));
                 page = *offset;
             }
-            Self::AppointmentsOf { patient, offset } | Self::RecallsOf { patient, offset } => {
+            Self::AppointmentsOf { patient, offset }
+            | Self::RecallsOf { patient, offset }
+            | Self::CommlogsOf { patient, offset }
+            | Self::PatFieldsOf { patient, offset } => {
                 query.push((PAT_NUM, patient.to_string()));
                 page = *offset;
             }
-            Self::Recalls { offset } => page = *offset,
+            Self::Recalls { offset } | Self::Query { offset, .. } => page = *offset,
         }
         if page > 0 {
             query.push((OFFSET, page.to_string()));
@@ -182,7 +282,8 @@ mod tests {
         let base: Url = "https://api.opendental.com/api/v1".parse().unwrap();
         let slash: Url = "https://api.opendental.com/api/v1/".parse().unwrap();
         let day = |text: &str| text.parse::<NaiveDate>().unwrap();
-        let since = Some("2021-11-07T14:00:09".parse().unwrap());
+        let at: NaiveDateTime = "2021-11-07T14:00:09".parse().unwrap();
+        let since = Some(at);
         for (call, tail) in [
             (Call::SecurityPerms, "securityperms"),
             (Call::RecallTypes, "recalltypes"),
@@ -190,8 +291,6 @@ mod tests {
                 Call::Definitions(13),
                 "definitions?Category=13&includeHidden=true",
             ),
-            (Call::Clinics, "clinics"),
-            (Call::Providers, "providers"),
             (Call::ProgramVersion, "preferences?PrefName=ProgramVersion"),
             (Call::Patient(48), "patients/48"),
             (
@@ -232,10 +331,68 @@ mod tests {
                 },
                 "recalls?PatNum=38&Offset=100",
             ),
+            (Call::Appointment(34), "appointments/34"),
+            (Call::Computers, "computers"),
+            (Call::Subscriptions, "subscriptions"),
+            (
+                Call::Preference("RecallDaysPast"),
+                "preferences?PrefName=RecallDaysPast",
+            ),
+            (
+                Call::Signals {
+                    since: at,
+                    offset: 0,
+                },
+                "signalods?SigDateTime=2021-11-07%2014:00:09",
+            ),
+            (
+                Call::CommlogsOf {
+                    patient: 15,
+                    offset: 100,
+                },
+                "commlogs?PatNum=15&Offset=100",
+            ),
+            (
+                Call::Commlogs {
+                    since: at,
+                    offset: 0,
+                },
+                "commlogs?DateTStamp=2021-11-07%2014:00:09",
+            ),
+            (
+                Call::PatFieldsOf {
+                    patient: 10,
+                    offset: 0,
+                },
+                "patfields?PatNum=10",
+            ),
+            (
+                Call::Query {
+                    sql: Phi::new("SELECT 1".to_owned()),
+                    offset: 100,
+                },
+                "queries/ShortQuery?Offset=100",
+            ),
         ] {
             let whole = format!("https://api.opendental.com/api/v1/{tail}");
             assert_eq!(call.url(&base).as_str(), whole);
             assert_eq!(call.url(&slash).as_str(), whole);
         }
+    }
+
+    #[test]
+    fn a_query_is_a_put_that_is_printed_nowhere() {
+        let query = Call::Query {
+            sql: Phi::new("SELECT \"canary\"".to_owned()),
+            offset: 0,
+        };
+        assert_eq!(query.method(), Method::PUT);
+        assert_eq!(
+            query.body().unwrap(),
+            r#"{"SqlCommand":"SELECT \"canary\""}"#
+        );
+        assert!(!format!("{query:?} {query:#?} {}", query.what()).contains("canary"));
+        assert_eq!(Call::RecallTypes.method(), Method::GET);
+        assert_eq!(Call::RecallTypes.body(), None);
     }
 }

@@ -41,6 +41,8 @@ pub(super) fn classify(
         return Ok(false);
     }
     Err(match status {
+        // Before the phrases: a database names its own version where it complains.
+        400 if call.is_query() && is_sql_error(body) => Cause::UnknownName { what },
         400 => match meaning {
             Meaning::TooOld => Cause::TooOld {
                 what,
@@ -65,8 +67,32 @@ pub(super) fn classify(
     })
 }
 
+/// Whether the vendor's relay says that the office cannot be reached through it:
+/// another way may be open.
+pub(super) fn is_offline(status: u16, body: &[u8]) -> bool {
+    match status {
+        502..=504 => meaning(body) != Meaning::TooFast,
+        400 => meaning(body) == Meaning::Offline,
+        _ => false,
+    }
+}
+
+/// Whether the database did not understand a query: an older table, a weaker user.
+fn is_sql_error(body: &[u8]) -> bool {
+    const PHRASES: [&str; 6] = [
+        "sql syntax",
+        "unknown column",
+        "unknown table",
+        "doesn't exist",
+        "does not exist",
+        "command denied",
+    ];
+    let text = explanation(body).to_lowercase();
+    PHRASES.iter().any(|phrase| text.contains(phrase))
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Meaning {
+pub(super) enum Meaning {
     TooFast,
     Offline,
     TooOld,
@@ -96,6 +122,9 @@ const PHRASES: &[(Meaning, &[&str])] = &[
             "could not connect",
             "unable to connect",
             "no connection",
+            "not connected",
+            "could not be reached",
+            "did not respond",
         ],
     ),
     (
@@ -121,7 +150,7 @@ const PHRASES: &[(Meaning, &[&str])] = &[
     (Meaning::UnknownName, &["not found", "does not exist"]),
 ];
 
-fn meaning(body: &[u8]) -> Meaning {
+pub(super) fn meaning(body: &[u8]) -> Meaning {
     let text = explanation(body).to_lowercase();
     PHRASES
         .iter()
@@ -216,6 +245,50 @@ mod tests {
             assert_eq!(kind(&LIST, status, ""), Err(expected), "{status}");
         }
         assert_eq!(kind(&LIST, 503, "throttled"), Err(RateLimited));
+    }
+
+    #[test]
+    fn a_query_the_database_does_not_understand_is_no_outage() {
+        let query = Call::Query {
+            sql: odx_core::Phi::new("SELECT 1".to_owned()),
+            offset: 0,
+        };
+        for body in [
+            "You have an error in your SQL syntax; check the manual for your MySQL server version",
+            "\"Unknown column 'x' in 'field list'\"",
+            "Table 'opendental.x' doesn't exist",
+            "SELECT command denied to user",
+        ] {
+            assert_eq!(kind(&query, 400, body), Err(ErrorKind::Config), "{body}");
+        }
+        let offline = "eConnector is not running";
+        assert_eq!(kind(&query, 400, offline), Err(ErrorKind::Unavailable));
+        assert_eq!(kind(&query, 200, "[]"), Ok(true));
+    }
+
+    #[test]
+    fn only_a_known_text_or_a_status_of_the_relay_says_offline() {
+        for (status, body, offline) in [
+            (400, "The office's eConnector is not running.", true),
+            (400, "could not be reached", true),
+            (504, "", true),
+            (502, "", true),
+            (503, "", true),
+            (400, "", false),
+            (400, "nobody has seen this", false),
+            (400, "Method requires version 23.1.30", false),
+            (500, "", false),
+            (401, "offline", false),
+            (403, "offline", false),
+            (429, "", false),
+            (503, "throttled", false),
+        ] {
+            assert_eq!(
+                is_offline(status, body.as_bytes()),
+                offline,
+                "{status} {body}"
+            );
+        }
     }
 
     #[test]

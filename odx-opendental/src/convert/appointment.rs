@@ -23,7 +23,7 @@ pub(crate) fn appointment(raw: &RawValue, reference: &Reference) -> Change {
     )
 }
 
-fn convert(
+pub(crate) fn convert(
     row: &wire::Appointment<'_>,
     number: i64,
     reference: &Reference,

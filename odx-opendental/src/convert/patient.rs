@@ -22,7 +22,7 @@ pub(crate) fn patient(raw: &RawValue, _reference: &Reference) -> Change {
     )
 }
 
-fn convert(row: wire::Patient<'_>, number: i64) -> Result<Record, Fault> {
+pub(crate) fn convert(row: wire::Patient<'_>, number: i64) -> Result<Record, Fault> {
     let key = PatientKey::new(number.to_string());
     let status = status(row.pat_status.get())?;
     let household = foreign_key("Guarantor", row.guarantor)?

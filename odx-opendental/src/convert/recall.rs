@@ -19,7 +19,11 @@ pub(crate) fn recall(raw: &RawValue, reference: &Reference) -> Change {
     )
 }
 
-fn convert(row: &wire::Recall<'_>, number: i64, reference: &Reference) -> Result<Record, Fault> {
+pub(crate) fn convert(
+    row: &wire::Recall<'_>,
+    number: i64,
+    reference: &Reference,
+) -> Result<Record, Fault> {
     let patient = foreign_key("PatNum", row.pat_num)?.ok_or(Fault("PatNum", "is missing"))?;
     let interval = match row.recall_interval.get() {
         "" => None,

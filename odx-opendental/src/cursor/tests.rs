@@ -4,7 +4,21 @@ use proptest::prelude::*;
 
 use super::*;
 
+use chrono::TimeDelta;
+
+use crate::overlap::Overlap;
+
 const OVERLAP: TimeDelta = TimeDelta::minutes(65);
+
+/// An office that sends lists only.
+fn terms() -> Terms {
+    Terms {
+        queries: false,
+        history: true,
+        page: 100,
+        overlap: Overlap::fixed(OVERLAP, chrono::DateTime::UNIX_EPOCH),
+    }
+}
 
 fn at(seconds: i64) -> NaiveDateTime {
     "2026-03-02T08:00:00".parse::<NaiveDateTime>().unwrap() + TimeDelta::seconds(seconds)
@@ -101,7 +115,7 @@ fn spoiled_pass(
     let mut read = Read::default();
     let mut cursor = cursor.cloned();
     loop {
-        let (mut feed, _) = Feed::open(cursor.as_ref(), extent, OVERLAP).unwrap();
+        let (mut feed, _) = Feed::open(cursor.as_ref(), extent, &terms()).unwrap();
         reader.spoil(&mut feed);
         let mut ask = |call: Call, model: &mut Model, longest: &mut usize| {
             model.now += 1;
@@ -116,12 +130,12 @@ fn spoiled_pass(
             facts
         };
         let facts = ask(feed.call(), model, longest);
-        let mut step = feed.step(&facts, *longest, OVERLAP);
+        let mut step = feed.step(&facts, *longest, &terms());
         let mut length = facts.rows;
         if step == Step::Repeats {
             let first = ask(feed.first_call(), model, longest);
             length = first.rows;
-            match feed.step_from_first(&first, &facts, *longest, OVERLAP) {
+            match feed.step_from_first(&first, &facts, *longest, &terms()) {
                 Ok(next) => step = next,
                 // The engine tries the same cursor again.
                 Err(_) => {
@@ -211,10 +225,12 @@ fn a_first_listing_of_several_pages_is_read_once_more_with_overlap() {
     let (cursor, _) = quiet(None, Extent::Changes, &mut model);
     let (cursor, second) = quiet(Some(&cursor), Extent::Changes, &mut model);
     assert_eq!(second.offsets(), [0, 99, 198]);
+    assert_eq!(second.swept.len(), 3);
     let (_, third) = quiet(Some(&cursor), Extent::Changes, &mut model);
     assert_eq!(third.offsets(), [0]);
     assert!(third.seen.is_empty());
-    assert_eq!(third.swept, [RecordKind::Recall]);
+    // Nobody was touched, so no recall can have changed with anybody.
+    assert!(third.swept.is_empty());
     // One page holds everything: nothing can slip between pages.
     let mut small = Model::of(40, 100);
     let (cursor, _) = pass(None, Extent::Changes, &mut small, &mut 100, |_| false);
@@ -266,7 +282,7 @@ fn a_list_that_never_rests_ends_without_a_claim_and_without_a_mark() {
         6
     );
     assert!(!read.swept.contains(&RecordKind::Patient));
-    let (feed, _) = Feed::open(Some(&cursor), Extent::Changes, OVERLAP).unwrap();
+    let (feed, _) = Feed::open(Some(&cursor), Extent::Changes, &terms()).unwrap();
     assert!(
         feed.patients.unproven,
         "the next pass must read it in full again"
@@ -293,14 +309,14 @@ fn to(step: Step) -> Feed {
 }
 
 fn open(cursor: Option<&Cursor>) -> Feed {
-    Feed::open(cursor, Extent::Changes, OVERLAP).unwrap().0
+    Feed::open(cursor, Extent::Changes, &terms()).unwrap().0
 }
 
 #[test]
 fn a_server_that_ignores_the_offset_is_found_out() {
     let page = facts("1", "100", 100, None);
-    let feed = to(open(None).step(&page, 0, OVERLAP));
-    assert_eq!(feed.step(&page, 100, OVERLAP), Step::Repeats);
+    let feed = to(open(None).step(&page, 0, &terms()));
+    assert_eq!(feed.step(&page, 100, &terms()), Step::Repeats);
     assert_eq!(
         feed.first_call(),
         Call::Patients {
@@ -310,7 +326,7 @@ fn a_server_that_ignores_the_offset_is_found_out() {
     );
     let what = "patients";
     assert_eq!(
-        feed.step_from_first(&page, &page, 100, OVERLAP),
+        feed.step_from_first(&page, &page, 100, &terms()),
         Err(Cause::Repeats { what })
     );
 }
@@ -319,31 +335,31 @@ fn a_server_that_ignores_the_offset_is_found_out() {
 fn a_list_that_moved_too_often_is_read_on_and_claims_nothing() {
     let first = facts("1", "100", 100, None);
     let page = facts("101", "200", 100, None);
-    let mut feed = to(open(None).step(&page, 0, OVERLAP));
+    let mut feed = to(open(None).step(&page, 0, &terms()));
     for n in 0..5 {
         // Another first page each time: it moves, it does not repeat itself.
         let first = facts(&n.to_string(), "100", 100, None);
-        feed = to(feed.step_from_first(&first, &page, 100, OVERLAP).unwrap());
+        feed = to(feed.step_from_first(&first, &page, 100, &terms()).unwrap());
     }
-    feed = to(feed.step(&facts("100", "199", 100, None), 100, OVERLAP));
+    feed = to(feed.step(&facts("100", "199", 100, None), 100, &terms()));
     let before = feed.call();
     // The sixth time: it must not stay where it is for ever.
     let again = facts("100", "199", 100, None);
-    assert_eq!(feed.step(&again, 100, OVERLAP), Step::Repeats);
-    let feed = to(feed.step_from_first(&first, &again, 100, OVERLAP).unwrap());
+    assert_eq!(feed.step(&again, 100, &terms()), Step::Repeats);
+    let feed = to(feed.step_from_first(&first, &again, 100, &terms()).unwrap());
     assert_ne!(feed.call(), before);
-    let Step::To(_, swept) = feed.step(&facts("300", "310", 11, None), 100, OVERLAP) else {
+    let Step::To(_, swept) = feed.step(&facts("300", "310", 11, None), 100, &terms()) else {
         panic!("it stays")
     };
-    assert_eq!(swept, None);
+    assert_eq!(swept, []);
 }
 
 #[test]
 fn a_page_that_only_looks_repeated_begins_the_list_again() {
     let page = facts("101", "200", 100, None);
-    let feed = to(open(None).step(&page, 0, OVERLAP));
+    let feed = to(open(None).step(&page, 0, &terms()));
     let first = facts("1", "100", 100, None);
-    let feed = to(feed.step_from_first(&first, &page, 100, OVERLAP).unwrap());
+    let feed = to(feed.step_from_first(&first, &page, 100, &terms()).unwrap());
     assert_eq!(
         feed.call(),
         Call::Patients {
@@ -355,9 +371,9 @@ fn a_page_that_only_looks_repeated_begins_the_list_again() {
 
 #[test]
 fn the_mark_is_the_clock_of_the_first_row_of_the_first_page() {
-    let feed = to(open(None).step(&facts("1", "100", 100, Some(at(1))), 0, OVERLAP));
+    let feed = to(open(None).step(&facts("1", "100", 100, Some(at(1))), 0, &terms()));
     assert_eq!(feed.patients.at, None, "not before the list is whole");
-    let feed = to(feed.step(&facts("101", "107", 7, Some(at(9))), 100, OVERLAP));
+    let feed = to(feed.step(&facts("101", "107", 7, Some(at(9))), 100, &terms()));
     assert_eq!(feed.patients.at, Some(at(1)));
 }
 
@@ -395,11 +411,11 @@ fn an_empty_answer_has_no_clock_and_keeps_the_mark() {
 fn a_restart_keeps_the_earliest_clock() {
     let mut model = Model::of(6, 3);
     let (cursor, _) = quiet(None, Extent::Changes, &mut model);
-    let feed = Feed::open(Some(&cursor), Extent::Everything, OVERLAP)
+    let feed = Feed::open(Some(&cursor), Extent::Everything, &terms())
         .unwrap()
         .0;
-    let feed = to(feed.step(&facts("0", "20", 3, Some(at(500))), 3, OVERLAP));
-    let feed = to(feed.step(&facts("30", "50", 3, Some(at(510))), 3, OVERLAP));
+    let feed = to(feed.step(&facts("0", "20", 3, Some(at(500))), 3, &terms()));
+    let feed = to(feed.step(&facts("30", "50", 3, Some(at(510))), 3, &terms()));
     assert_eq!(
         feed.call(),
         Call::Patients {
@@ -407,7 +423,7 @@ fn a_restart_keeps_the_earliest_clock() {
             offset: 0
         }
     );
-    let feed = to(feed.step(&facts("10", "20", 2, Some(at(520))), 3, OVERLAP));
+    let feed = to(feed.step(&facts("10", "20", 2, Some(at(520))), 3, &terms()));
     assert_eq!(feed.patients.at, Some(at(500)));
 }
 
@@ -451,13 +467,13 @@ fn a_pass_that_is_under_way_ends_as_it_began() {
     let mut model = Model::of(5, 100);
     let (cursor, _) = quiet(None, Extent::Changes, &mut model);
     let (cursor, _) = quiet(Some(&cursor), Extent::Changes, &mut model);
-    let (feed, begins) = Feed::open(Some(&cursor), Extent::Changes, OVERLAP).unwrap();
+    let (feed, begins) = Feed::open(Some(&cursor), Extent::Changes, &terms()).unwrap();
     assert!(begins);
-    let under_way = to(feed.step(&Facts::default(), 100, OVERLAP))
+    let under_way = to(feed.step(&Facts::default(), 100, &terms()))
         .to_cursor()
         .unwrap();
-    let (feed, begins) = Feed::open(Some(&under_way), Extent::Everything, OVERLAP).unwrap();
-    assert!(!begins && !feed.is_full());
+    let (feed, begins) = Feed::open(Some(&under_way), Extent::Everything, &terms()).unwrap();
+    assert!(!begins);
     assert!(matches!(
         feed.call(),
         Call::Appointments { since: Some(_), .. }
@@ -477,11 +493,11 @@ fn a_cursor_of_another_adapter_or_version_expires() {
         r#"{"v":2,"patients":{},"appointments":{}}"#,
         r#"{"v":0,"patients":{},"appointments":{}}"#,
     ] {
-        let opened = Feed::open(Some(&Cursor::new(text)), Extent::Changes, OVERLAP);
+        let opened = Feed::open(Some(&Cursor::new(text)), Extent::Changes, &terms());
         assert_eq!(opened.unwrap_err(), Cause::ForeignCursor, "{text}");
     }
     let oldest = Cursor::new(r#"{"v":1,"patients":{},"appointments":{}}"#);
-    assert!(Feed::open(Some(&oldest), Extent::Changes, OVERLAP).is_ok());
+    assert!(Feed::open(Some(&oldest), Extent::Changes, &terms()).is_ok());
 }
 
 #[derive(Debug, Clone)]
@@ -547,7 +563,7 @@ impl Reader {
             Self::Ours => {}
             Self::WithoutOverlap => pass.list.plain = true,
             Self::WithoutRestart => {
-                pass.list.restarts = MAX_RESTARTS;
+                pass.list.restarts = listing::MAX_RESTARTS;
                 pass.list.gave_up = false;
             }
         }

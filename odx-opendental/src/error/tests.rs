@@ -4,19 +4,22 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use odx_core::effect::{ActError, Marker};
 use odx_core::source::{Cursor, PracticeSource as _, PullRequest};
 use odx_core::testkit::{Canaries, Transcript};
-use odx_core::{Disposition, PatientKey, Secret, SourceId};
+use odx_core::writer::{Confirmation, PatientField, PracticeWriter as _, WriteBack};
+use odx_core::{AppointmentKey, Disposition, IdempotencyKey, PatientKey, Phi, Secret, SourceId};
 use serde_json::json;
 use wiremock::matchers::{any, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
-use crate::{Credentials, OpenDental};
+use crate::limiter::Pace;
+use crate::{Builder, Credentials, OpenDental, WriteBackSettings};
 
 /// How many causes there are. A new one does not compile here until it has a
 /// number, and is not green until something below reaches it.
-const CAUSES: usize = 16;
+const CAUSES: usize = 21;
 
 const fn number(cause: &Cause) -> usize {
     match cause {
@@ -36,6 +39,11 @@ const fn number(cause: &Cause) -> usize {
         Cause::Repeats { .. } => 13,
         Cause::ForeignKey => 14,
         Cause::ForeignCursor => 15,
+        Cause::WriteRefused { .. } => 16,
+        Cause::WriteNotPermitted { .. } => 17,
+        Cause::WriteOff { .. } => 18,
+        Cause::NoSuchChoice { .. } => 19,
+        Cause::NoTurn { .. } => 20,
     }
 }
 
@@ -60,6 +68,10 @@ async fn office(patients: ResponseTemplate, rest: ResponseTemplate) -> Office {
 }
 
 fn source(uri: &str) -> OpenDental {
+    builder(uri).build().unwrap()
+}
+
+fn builder(uri: &str) -> Builder {
     OpenDental::builder(
         SourceId::new("od", "main-st").unwrap(),
         Credentials {
@@ -70,8 +82,6 @@ fn source(uri: &str) -> OpenDental {
     .with_base_urls(vec![format!("{uri}/api/v1").parse().unwrap()])
     .with_interval(Duration::ZERO)
     .with_timeout(Duration::from_secs(5))
-    .build()
-    .unwrap()
 }
 
 fn says(status: u16, text: &str) -> ResponseTemplate {
@@ -205,6 +215,8 @@ async fn s2_every_cause_is_reached_has_its_disposition_and_quotes_nobody() {
     let error = source.pull(foreign).await.unwrap_err();
     reached.insert(look(&error, ErrorKind::CursorExpired, RETRY));
 
+    reached.extend(writes().await);
+
     assert_eq!(
         reached,
         (0..CAUSES).collect(),
@@ -212,6 +224,78 @@ async fn s2_every_cause_is_reached_has_its_disposition_and_quotes_nobody() {
     );
     canaries().assert_absent("a trace", &transcript.text());
     canaries().assert_absent("a source", &format!("{source:?}"));
+}
+
+/// The causes that only a write can have.
+async fn writes() -> BTreeSet<usize> {
+    let field = WriteBack::PatientField(PatientField {
+        patient: PatientKey::new("1"),
+        field: "Ins Verified".to_owned(),
+        value: Phi::new(PLANTED.to_owned()),
+    });
+    let marker = Marker::of(&IdempotencyKey::of_parts(&["1"]));
+    let mut reached = BTreeSet::new();
+    let settings = WriteBackSettings::new()
+        .with_patient_fields()
+        .with_confirmations();
+    let writer = |uri: &str, interval| {
+        let settings = settings.clone();
+        builder(uri)
+            .with_interval(interval)
+            .with_write_back(settings)
+            .build()
+            .unwrap()
+    };
+    for (answer, rest, kind, disposition) in [
+        (
+            says(400, "Patient not found"),
+            empty(),
+            ErrorKind::Refused,
+            Disposition::Reject,
+        ),
+        (
+            says(401, ""),
+            empty(),
+            ErrorKind::Permission,
+            Disposition::Halt,
+        ),
+    ] {
+        let server = MockServer::start().await;
+        let fields = Mock::given(path("/api/v1/patfields"));
+        fields.respond_with(answer).mount(&server).await;
+        Mock::given(any()).respond_with(rest).mount(&server).await;
+        let writer = writer(&server.uri(), Duration::ZERO);
+        let error = writer.write(&field, &marker).await.unwrap_err();
+        canaries().assert_absent("a write", &format!("{error} {error:?} {field:?}"));
+        reached.insert(look(error.error(), kind, disposition));
+    }
+    let server = MockServer::start().await;
+    Mock::given(any())
+        .respond_with(empty())
+        .mount(&server)
+        .await;
+    let off = source(&server.uri());
+    let error = off.write(&field, &marker).await.unwrap_err();
+    reached.insert(look(error.error(), ErrorKind::Config, Disposition::Halt));
+    let nowhere = WriteBack::Confirmation(Confirmation {
+        appointment: AppointmentKey::new("34"),
+        status: "4711".to_owned(),
+    });
+    let writer_here = writer(&server.uri(), Duration::ZERO);
+    let error = writer_here.write(&nowhere, &marker).await.unwrap_err();
+    reached.insert(look(error.error(), ErrorKind::Config, Disposition::Halt));
+    // The window is used up for an hour, and nobody here waits that long.
+    let hour = Duration::from_secs(3600);
+    let slow = writer(&server.uri(), hour);
+    Pace::of(&Secret::new("cust-77bb"), Some(hour))
+        .ready()
+        .await;
+    tokio::time::pause();
+    let error = slow.write(&field, &marker).await.unwrap_err();
+    tokio::time::resume();
+    assert!(matches!(error, ActError::NotSent(_)));
+    reached.insert(look(error.error(), ErrorKind::RateLimited, RETRY));
+    reached
 }
 
 /// No answer at all is told by the shared client, without an address.

@@ -24,6 +24,7 @@ impl PatientRow {
             prefer_contact_method: "None".to_owned(),
             prefer_recall_method: "None".to_owned(),
             txt_msg_ok: "Unknown".to_owned(),
+            short_code_opt_in: "Unknown".to_owned(),
             ..Self::default()
         }
     }
@@ -41,6 +42,7 @@ impl RecallRow {
             date_previous: NO_DATE.to_owned(),
             disable_until_date: NO_DATE.to_owned(),
             date_scheduled: NO_DATE.to_owned(),
+            date_due_calc: NO_DATE.to_owned(),
             date_t_stamp: NO_DATE_TIME.to_owned(),
             priority: "Normal".to_owned(),
             ..Self::default()

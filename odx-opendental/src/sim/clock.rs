@@ -2,25 +2,44 @@
 
 use std::time::Duration;
 
-use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
+use chrono::{
+    FixedOffset, LocalResult, NaiveDate, NaiveDateTime, Offset as _, TimeDelta, TimeZone as _, Utc,
+};
+use chrono_tz::Tz;
 
 /// Wall clock plus a counter of time gone by, which never goes back.
 #[derive(Debug)]
 pub(crate) struct Clock {
-    wall: NaiveDateTime,
+    zone: Option<Tz>,
+    /// Of the moment, as time goes by; the wall clock is this plus `offset`.
+    utc: NaiveDateTime,
+    offset: FixedOffset,
     elapsed: Duration,
 }
 
 impl Clock {
-    pub(crate) fn starting(wall: NaiveDateTime) -> Self {
+    pub(crate) fn starting(wall: NaiveDateTime, zone: Option<Tz>) -> Self {
+        let offset = offset_of(wall, zone, Reading::First);
         Self {
-            wall,
+            zone,
+            utc: wall - offset,
+            offset,
             elapsed: Duration::ZERO,
         }
     }
 
     pub(crate) fn wall(&self) -> NaiveDateTime {
-        self.wall
+        self.utc + self.offset
+    }
+
+    /// The moment the wall clock stands for; without a zone, as if it stood in UTC.
+    pub(crate) fn utc(&self) -> NaiveDateTime {
+        self.utc
+    }
+
+    /// How far the wall clock is ahead of UTC now.
+    pub(crate) fn offset(&self) -> FixedOffset {
+        self.offset
     }
 
     /// Time gone by since the start; what a throttle measures.
@@ -28,21 +47,54 @@ impl Clock {
         self.elapsed
     }
 
+    // timezones: server wall clock, which the zone moves twice a year
     pub(crate) fn advance(&mut self, by: Duration) {
         let step = TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX);
-        if let Some(later) = self.wall.checked_add_signed(step) {
-            self.wall = later;
+        if let Some(later) = self.utc.checked_add_signed(step) {
+            self.utc = later;
+            if let Some(zone) = self.zone {
+                self.offset = zone.offset_from_utc_datetime(&later).fix();
+            }
         }
         self.elapsed = self.elapsed.saturating_add(by);
     }
 
     /// Turns the hands. Only a jump forward counts as time gone by: when the
-    /// hour repeats in autumn no time is given back.
+    /// hour repeats in autumn no time is given back. In the repeated hour the first
+    /// passage is meant; in the hour that spring leaves out, standard time runs on.
     pub(crate) fn set(&mut self, to: NaiveDateTime) {
-        if let Ok(forward) = to.signed_duration_since(self.wall).to_std() {
+        if let Ok(forward) = to.signed_duration_since(self.wall()).to_std() {
             self.elapsed = self.elapsed.saturating_add(forward);
         }
-        self.wall = to;
+        self.offset = offset_of(to, self.zone, Reading::First);
+        self.utc = to - self.offset;
+    }
+}
+
+/// Which passage of a wall clock time that comes twice.
+#[derive(Clone, Copy)]
+pub(crate) enum Reading {
+    /// Before the clock was turned back.
+    First,
+    /// After it: standard time.
+    Standard,
+}
+
+/// Offset of a wall clock time. Without a zone it is zero.
+pub(crate) fn offset_of(wall: NaiveDateTime, zone: Option<Tz>, reading: Reading) -> FixedOffset {
+    let Some(zone) = zone else {
+        return Utc.fix();
+    };
+    match (zone.offset_from_local_datetime(&wall), reading) {
+        (LocalResult::Single(one), _) | (LocalResult::Ambiguous(one, _), Reading::First) => {
+            one.fix()
+        }
+        (LocalResult::Ambiguous(_, later), Reading::Standard) => later.fix(),
+        // A time that the zone leaves out: what held shortly before.
+        (LocalResult::None, _) => zone
+            .offset_from_local_datetime(&(wall - TimeDelta::hours(3)))
+            .earliest()
+            .map_or_else(|| Utc.fix(), |offset| offset.fix()),
     }
 }
 
@@ -59,7 +111,7 @@ pub(crate) fn day(date: NaiveDate) -> String {
 
 /// Reads `6m1d` style text; `None` for empty or unreadable text.
 // apirecalls, RecallInterval
-fn interval(text: &str) -> Option<[u32; 4]> {
+pub(crate) fn interval(text: &str) -> Option<[u32; 4]> {
     let mut parts = [0_u32; 4];
     let mut digits = String::new();
     for c in text.chars() {
@@ -125,10 +177,27 @@ mod tests {
     #[test]
     fn turning_the_clock_back_gives_no_time_back() {
         let start = date("2026-11-01").and_hms_opt(1, 30, 0).unwrap();
-        let mut clock = Clock::starting(start);
+        let mut clock = Clock::starting(start, None);
         clock.advance(Duration::from_secs(60));
         clock.set(start - TimeDelta::hours(1));
         assert_eq!(clock.elapsed(), Duration::from_secs(60));
         assert_eq!(stamp(clock.wall()), "2026-11-01 00:30:00");
+    }
+
+    #[test]
+    fn time_that_passes_moves_the_wall_clock_as_the_zone_does() {
+        let hour = Duration::from_secs(3600);
+        let spring = date("2026-03-08").and_hms_opt(1, 30, 0).unwrap();
+        let mut clock = Clock::starting(spring, Some(chrono_tz::America::New_York));
+        clock.advance(hour);
+        assert_eq!(stamp(clock.wall()), "2026-03-08 03:30:00");
+        assert_eq!(clock.offset().to_string(), "-04:00");
+        clock.set(date("2026-11-01").and_hms_opt(1, 30, 0).unwrap());
+        assert_eq!(clock.offset().to_string(), "-04:00");
+        clock.advance(hour);
+        assert_eq!(stamp(clock.wall()), "2026-11-01 01:30:00");
+        assert_eq!(clock.offset().to_string(), "-05:00");
+        clock.advance(hour);
+        assert_eq!(stamp(clock.wall()), "2026-11-01 02:30:00");
     }
 }

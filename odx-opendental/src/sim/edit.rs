@@ -97,6 +97,7 @@ impl Practice {
                 row.date_previous = day(date);
                 row.date_due = add_interval(date, &row.recall_interval)
                     .map_or_else(|| NO_DATE.to_owned(), day);
+                row.date_due_calc.clone_from(&row.date_due);
                 NO_DATE.clone_into(&mut row.date_scheduled);
                 row.recall_status = 0;
                 row.note.clear();

@@ -4,11 +4,12 @@ use serde::Serialize;
 
 use super::clock::stamp;
 use super::error::SimError;
+use super::more_tables::OperatoryRow;
 use super::practice::{Practice, live_patients};
 use super::settings_api::DeletedBody;
 use super::store::{Filter, Store};
 use super::tables::{HistAppointmentRow, PatientRow, Record};
-use super::tables_api::{OperatoryRow, PatFieldRow, ScheduleRow, SubscriptionRow};
+use super::tables_api::{PatFieldRow, ScheduleRow, SubscriptionRow};
 use super::wire::{Appointment, HistAppointment, Patient};
 use super::wire_api::{DeletedKey, Operatory, PatField, Schedule};
 use super::wire_reference::Provider;
@@ -22,7 +23,8 @@ impl Practice {
         from: &str,
     ) -> Result<Vec<Vec<u8>>, SimError> {
         let clock = stamp(self.now());
-        let office = self.office(&clock);
+        let names = self.names();
+        let office = self.office(&names, &clock);
         let api = &self.inner.settings.api;
         let store = self.store();
         let mut rows = match subscription.watch_table.as_str() {

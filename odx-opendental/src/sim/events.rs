@@ -14,14 +14,16 @@ use super::clock::stamp;
 use super::deliver::{Header, Payload, post};
 use super::error::SimError;
 use super::machines::{self, Machine};
+use super::modes::Mode;
+use super::more_tables::OperatoryRow;
 use super::practice::{Practice, must};
 use super::server::wait;
-use super::settings::Settings;
+use super::settings::{Settings, Version};
 use super::settings_api::EventSuccess;
 use super::subscriptions::PATIENT_SELECTED;
 use super::tables::{NO_DATE_TIME, ProviderRow, Record as _};
-use super::tables_api::{OperatoryRow, ScheduleRow, SubscriptionRow};
-use super::wire::Office;
+use super::tables_api::{ScheduleRow, SubscriptionRow};
+use super::wire::{Lookups, Office};
 use super::wire_api::SelectedPatient;
 
 /// Rows per request since 23.2.1; before, all in one.
@@ -205,7 +207,8 @@ impl Practice {
             return Vec::new();
         };
         let clock = stamp(self.now());
-        let selected = SelectedPatient::of(&patient, self.office(&clock));
+        let lookups = self.names();
+        let selected = SelectedPatient::of(&patient, self.office(&lookups, &clock));
         let body = must(serde_json::to_vec(&selected).map_err(SimError::from));
         let mut all = Vec::new();
         for subscription in self.subscriptions() {
@@ -239,12 +242,17 @@ impl Practice {
         must(self.store().put(&mut row))
     }
 
-    pub(crate) fn office<'a>(&'a self, clock: &'a str) -> Office<'a> {
+    /// The office as rows are printed by it.
+    pub(crate) fn office<'a>(&self, names: &'a Lookups, clock: &'a str) -> Office<'a> {
         Office {
-            names: &self.inner.names,
-            version: self.inner.settings.version,
+            names,
+            version: self.version(),
             clock,
         }
+    }
+
+    fn version(&self) -> Version {
+        self.settings_in(Mode::Remote).version
     }
 
     /// The polls of a database subscription that are due, one per running sender.
@@ -292,7 +300,7 @@ impl Practice {
 
     async fn poll(&self, subscription: &SubscriptionRow, poll: &Poll) -> Vec<Delivery> {
         let rows = must(self.changed(subscription, &stamp(poll.from)));
-        let size = if self.inner.settings.version >= (23, 2, 1) {
+        let size = if self.version() >= (23, 2, 1) {
             BATCH
         } else {
             rows.len().max(1)
@@ -370,7 +378,7 @@ impl Practice {
     /// The bare key; the other two came later.
     // apievents: Workstation since 22.4.28, Event-Type since 22.4.35
     pub(crate) fn event_headers(&self, key: &str, machine: &str, event: &str) -> Vec<Header> {
-        let version = self.inner.settings.version;
+        let version = self.version();
         let mut headers = vec![
             ("Authorization", key.to_owned()),
             ("Content-Type", "application/json; charset=utf-8".to_owned()),

@@ -81,11 +81,12 @@ impl Practice {
 
     /// The body of a genuine event about the first appointment.
     fn plausible_rows(&self) -> Vec<u8> {
+        let names = self.names();
         let rows = self.appointments();
         let rows: Vec<_> = rows
             .iter()
             .take(1)
-            .map(|row| Appointment::event(row, self.office("")))
+            .map(|row| Appointment::event(row, self.office(&names, "")))
             .collect();
         must(serde_json::to_vec(&rows).map_err(super::error::SimError::from))
     }

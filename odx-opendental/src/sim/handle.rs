@@ -2,12 +2,15 @@
 
 use super::answer::{Answer, HTML, Refusal, TEXT};
 use super::faults::Fault;
+use super::formats;
 use super::log::RequestLog;
+use super::modes::Health;
 use super::practice::Practice;
 use super::query;
 use super::routes;
-use super::server::{ROOT, wait};
-use super::settings::{Permission, Throttle, ThrottleTime, throttle_interval};
+use super::server::{Door, ROOT, wait};
+use super::settings::{Permission, Settings, Throttle, ThrottleTime, throttle_interval};
+use super::sql;
 
 /// What matters of a request.
 pub(crate) struct Head {
@@ -35,11 +38,12 @@ const LOGIN_PAGE: &str = "<!DOCTYPE html><html><head><title>Sign in</title></hea
     <form action=\"/login\" method=\"post\"><input name=\"user\"><input name=\"password\" \
     type=\"password\"></form></body></html>";
 
-pub(crate) async fn handle(practice: &Practice, head: Head) -> Outcome {
+pub(crate) async fn handle(practice: &Practice, door: &Door, head: Head) -> Outcome {
     let office = &*practice.inner;
     let pairs = query::decode(&head.query, office.settings.plus_is_blank);
     let (entry, ticket) = office.log.begin(RequestLog {
         index: 0,
+        mode: door.mode,
         method: head.method.clone(),
         path: head
             .path
@@ -47,14 +51,23 @@ pub(crate) async fn handle(practice: &Practice, head: Head) -> Outcome {
             .unwrap_or(&head.path)
             .to_owned(),
         query: pairs.clone().unwrap_or_default(),
+        sql: sql::statement(&head),
         at: practice.now(),
         status: 0,
         rows: 0,
         fault: None,
     });
     practice.advance(office.settings.tick);
+    door.faults.before_answer(&entry, practice);
     office.faults.before_answer(&entry, practice);
-    let fault = office.faults.take(entry.index);
+    let fault = door.faults.take(entry.index);
+    let fault = fault.or_else(|| office.faults.take(entry.index));
+    if !door.wait_while_hanging().await {
+        return Outcome {
+            answer: Answer::empty(500),
+            ending: Ending::Reset,
+        };
+    }
 
     if let Some(Fault::Slow(time)) = &fault {
         wait(*time).await;
@@ -73,7 +86,7 @@ pub(crate) async fn handle(practice: &Practice, head: Head) -> Outcome {
         Some(answer) => answer,
         None => {
             let repeat_first = matches!(fault, Some(Fault::RepeatFirstPage));
-            let answer = answer(practice, &head, pairs.as_deref(), repeat_first).await;
+            let answer = answer(practice, door, &head, pairs.as_deref(), repeat_first).await;
             match &fault {
                 Some(Fault::ConnectionReset | Fault::LostReply) => ending = Ending::Reset,
                 Some(Fault::TruncatedBody) => ending = Ending::Half,
@@ -136,17 +149,22 @@ fn spoil(mut answer: Answer, fault: Option<&Fault>) -> Answer {
 
 async fn answer(
     practice: &Practice,
+    door: &Door,
     head: &Head,
     pairs: Option<&[(String, String)]>,
     repeat_first: bool,
 ) -> Answer {
-    let settings = &practice.inner.settings;
+    let settings = &practice.settings_in(door.mode);
     let refuse = |refusal: Refusal| refusal.answer(settings.error_shape);
-    if let Err(refusal) = may_enter(practice, head) {
+    if let Err(refusal) = may_enter(settings, head) {
         return refuse(refusal);
     }
-    if let Err(throttled) = throttle(practice).await {
+    if let Err(throttled) = throttle(practice, settings).await {
         return throttled;
+    }
+    // apispecification, status codes: eConnector not running; the wording is ours
+    if door.health() == Health::ConnectorOff {
+        return refuse(Refusal::bad("eConnector not running at the office."));
     }
     // apiimplementation: a missing or different Content-Type is a 400, on GET too
     let kind = head.content_type.as_deref().unwrap_or_default();
@@ -160,20 +178,19 @@ async fn answer(
     let Some(path) = head.path.strip_prefix(ROOT) else {
         return refuse(Refusal::not_found("Resource not found"));
     };
-    routes::answer(
-        practice,
-        &head.method,
+    let sent = routes::Sent {
+        method: &head.method,
         path,
         pairs,
-        &head.body,
-        repeat_first,
-    )
-    .unwrap_or_else(refuse)
+        body: &head.body,
+    };
+    routes::answer(practice, settings, sent, repeat_first)
+        .map(|answer| formats::applied(practice, settings, &head.method, pairs, answer))
+        .unwrap_or_else(refuse)
 }
 
 // apisetup: `ODFHIR {DeveloperKey}/{CustomerKey}`; apipermissions: every GET is Read All
-fn may_enter(practice: &Practice, head: &Head) -> Result<(), Refusal> {
-    let settings = &practice.inner.settings;
+fn may_enter(settings: &Settings, head: &Head) -> Result<(), Refusal> {
     let expected = format!(
         "ODFHIR {}/{}",
         settings.developer_key, settings.customer_key
@@ -189,8 +206,7 @@ fn may_enter(practice: &Practice, head: &Head) -> Result<(), Refusal> {
 }
 
 // apiimplementation, Throttling: what an early request gets is not documented
-async fn throttle(practice: &Practice) -> Result<(), Answer> {
-    let settings = &practice.inner.settings;
+async fn throttle(practice: &Practice, settings: &Settings) -> Result<(), Answer> {
     if settings.throttle == Throttle::None {
         return Ok(());
     }

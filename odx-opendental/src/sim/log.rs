@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::NaiveDateTime;
 
 use super::faults::Fault;
+use super::modes::Mode;
 
 /// One request. Header values are never kept; query values are, and may hold names.
 #[derive(Clone, PartialEq, Eq)]
@@ -12,12 +13,16 @@ use super::faults::Fault;
 pub struct RequestLog {
     /// Counts from 0 since the start or the last `clear_requests`.
     pub index: usize,
+    /// The mode of the server that was asked.
+    pub mode: Mode,
     /// HTTP method.
     pub method: String,
     /// Path after `/api/v1`.
     pub path: String,
     /// Decoded query pairs, as sent.
     pub query: Vec<(String, String)>,
+    /// The statement of a `ShortQuery`, as sent.
+    pub sql: Option<String>,
     /// Office wall clock on arrival.
     pub at: NaiveDateTime,
     /// Status answered; 0 until answered and for a reset connection.
@@ -34,6 +39,7 @@ impl std::fmt::Debug for RequestLog {
         let names: Vec<&str> = self.query.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("RequestLog")
             .field("index", &self.index)
+            .field("mode", &self.mode)
             .field("method", &self.method)
             .field("path", &self.path)
             .field("query", &names)

@@ -17,7 +17,8 @@
 //!
 //! # Methods
 //!
-//! All under `/api/v1`. Every list takes `Limit` and `Offset`. `GET` needs Read All.
+//! All under `/api/v1`. Every list takes `Limit` and `Offset`, and prints dates and times in
+//! `DateTimeFormatString` (22.2.14) and `DateFormatString` (22.2.26). `GET` needs Read All.
 //!
 //! | path | since | filters |
 //! |---|---|---|
@@ -32,6 +33,7 @@
 //! | `recalltypes`, `recalltypes/{RecallTypeNum}` | 24.1.44 | |
 //! | `definitions` | 21.1 | Category, includeHidden |
 //! | `clinics` | 21.1 | |
+//! | `operatories`, `operatories/{OperatoryNum}` | 21.1, 24.1.10 | ClinicNum |
 //! | `providers` | 21.1 | DateTStamp, ClinicNum |
 //! | `providers/{ProvNum}` | 24.4.17 | |
 //! | `preferences` | 21.1 | PrefName |
@@ -59,6 +61,7 @@
 //! | `POST subscriptions` | 22.1 | Read All | 201, the object |
 //! | `PUT subscriptions/{SubscriptionNum}` | 22.1 | Read All | 200 |
 //! | `DELETE subscriptions/{SubscriptionNum}` | 22.1 | (unlisted) | 200 |
+//! | `PUT queries/ShortQuery` | 21.2 | Queries | rows; takes `Offset` |
 //!
 //! A write has no idempotency: posted twice, it is there twice. [`Fault`] says which faults
 //! come before the effect and which after it.
@@ -92,6 +95,21 @@
 //! # }
 //! ```
 //!
+//! # Modes
+//!
+//! [`Practice::serve_as`] opens the same office again on another port: [`Mode::Remote`] is
+//! throttled and has pages of 100 rows (Enterprise 1000), [`Mode::Service`] and [`Mode::Local`]
+//! are not and have 1000 (10,000). Each [`Server`] has faults and a health of its own and can be
+//! stopped and started on its port. Permissions and the program's version change at run time by
+//! [`Practice::grant`], [`Practice::revoke`] and [`Practice::update_program`].
+//!
+//! # Queries
+//!
+//! A query sees raw values: numbers for names, the packed interval, the billing type's key,
+//! dates in ISO form. Tables: patient, recall, appointment, histappointment, definition,
+//! recalltype, clinic (with TimeZone), provider, operatory, preference, computer, signalod,
+//! deletedobject, patientlink, commoptout, reactivation, apikey (without the keys).
+//!
 //! # Assumptions where the vendor is silent
 //!
 //! Selectable, with the default first:
@@ -117,6 +135,12 @@
 //! | `Patient` event of a deleted patient | none; a row with that status | `with_deleted_patient_events` |
 //! | order of event rows | by stamp; arbitrary, across batches | `with_shuffled_events` |
 //! | how long the sender waits for an answer | 30 s; any time | `with_event_patience` |
+//! | a query whose text holds SCHEMA | 401; run | `with_schema_refused` |
+//! | a query with `Offset` above 0 | 100 rows; every remaining row | `with_endless_query_offset` |
+//! | a query without `ORDER BY` | SQLite's order; another each time | `with_unordered_queries` |
+//! | `GROUP_CONCAT` | cut at 1024 bytes; whole | `with_group_concat_cut` |
+//! | writes to appointments in `signalods` | none; IType Appointment | `with_appointment_signals` |
+//! | text of `clinic.TimeZone` | the zone's name; any | `with_clinic_time_zone` |
 //!
 //! Fixed:
 //!
@@ -140,7 +164,6 @@
 //!   of days after the last reminder ends on. `RecallMaxNumberReminders` is looked at from the
 //!   second reminder on.
 //! * `SigDateTime` is compared with `>`. `PrefName` and the other names are exact.
-//! * `DateTimeFormatString` and `DateFormatString` are not simulated and count as unknown.
 //! * A write that is not listed is 404. A listed one is checked in this order: permission
 //!   (401), version (400), fields (400), then the rows it names (404).
 //! * A body of more than 16.8 million bytes gets its connection reset.
@@ -168,10 +191,27 @@
 //!   headers. `ToothInitial` can be watched and never fires.
 //! * A machine that runs the API Service alone shows no heartbeat in `computers`.
 //! * `PatientSelected` does not move `DateTimeStart`.
+//! * Format strings apply to `GET` answers, single rows too, except `recalls/List`, whose dates
+//!   have other names. A stored time carries no zone: one that comes twice in autumn prints the
+//!   offset of standard time, `serverDateTime` too.
+//! * An eConnector that is off is noticed after key and throttle. Service and Local never ask it.
+//! * A query needs the Queries permission alone. `Limit` is ignored there, and pages hold 100
+//!   rows in every mode. `SHOW`, `DESCRIBE` and temporary tables pass no further than a 400.
+//!   Text compares exactly, case included; table names do not mind case.
+//! * A query's column is a date when it comes from date columns alone, be it through `MIN`,
+//!   `MAX`, `IF`, `CASE`, `IFNULL` or a subselect; whatever else looks like one is text. A column
+//!   name that comes again gets a number.
+//! * Columns whose numbers are not documented are left out of queries: `IType`, `FKeyType`,
+//!   `ApptSource`, `ColorOverride`, `ProvColor`. `ProvStatus` is 0 Active, 1 Deleted.
+//! * `DateDueCalc` is what the seed or `complete_visit` reckoned; other edits leave it alone.
+//! * A merge removes a recall of a type the survivor has, moves the rest, hands the family to
+//!   the survivor's guarantor and archives the loser, whose guarantor stays.
+//! * Neither an opt-out nor a do-not-contact mark restamps the patient.
 //! * `add_recall` does not refuse a second row of one type; the caller keeps that rule.
 mod answer;
 mod blank;
 mod body;
+mod busy;
 mod clock;
 mod commlogs;
 mod deliver;
@@ -181,10 +221,15 @@ mod event_rows;
 mod events;
 mod faults;
 mod forged;
+mod formats;
 mod handle;
 mod log;
 mod machines;
+mod modes;
+mod more_tables;
 mod names;
+mod office_edit;
+mod operatories;
 mod patfields;
 mod practice;
 mod query;
@@ -197,6 +242,9 @@ mod seed;
 mod server;
 mod settings;
 mod settings_api;
+mod setup_edit;
+mod spread;
+mod sql;
 mod store;
 mod subscriptions;
 mod tables;
@@ -211,12 +259,15 @@ mod write_routes;
 #[cfg(test)]
 mod tests;
 
+pub use busy::BusyDay;
 pub use edit::DayOfChanges;
 pub use error::SimError;
 pub use events::{Delivery, EventPump};
 pub use faults::{DriftChange, DriftPlan, Fault, Faults, Hook, Listing};
 pub use forged::Forgery;
 pub use log::RequestLog;
+pub use modes::{Health, Mode};
+pub use more_tables::{DeletedObjectRow, OperatoryRow, SignalRow};
 pub use names::NOTE_CANARY;
 pub use practice::Practice;
 pub use server::Server;
@@ -226,6 +277,7 @@ pub use settings::{
 };
 pub use settings_api::{DeletedBody, EventSuccess};
 pub use tables::{
-    AppointmentRow, DefinitionRow, HistAppointmentRow, NO_DATE, NO_DATE_TIME, PatientRow, RecallRow,
+    AppointmentRow, DefinitionRow, HistAppointmentRow, NO_DATE, NO_DATE_TIME, PatientRow,
+    ProviderRow, RecallRow, RecallTypeRow,
 };
-pub use tables_api::{CommlogRow, OperatoryRow, PatFieldRow, ScheduleRow, SubscriptionRow};
+pub use tables_api::{CommlogRow, PatFieldRow, ScheduleRow, SubscriptionRow};

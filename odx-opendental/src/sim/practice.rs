@@ -3,17 +3,18 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::NaiveDateTime;
+use chrono::{DateTime, FixedOffset, NaiveDateTime};
 
 use super::clock::{Clock, day, stamp};
 use super::error::SimError;
 use super::events::Outbound;
 use super::faults::{DriftChange, Faults, Listing};
 use super::log::{Log, RequestLog};
+use super::modes::Live;
 use super::names::NOTE_CANARY;
+use super::office_edit::{APPOINTMENT, RECALL_OF_PATIENT};
 use super::reference;
 use super::seed;
-use super::server::Server;
 use super::settings::{PracticeBuilder, Settings};
 use super::store::{Filter, Store};
 use super::tables::{
@@ -30,7 +31,8 @@ pub struct Practice {
 
 pub(crate) struct Inner {
     pub(crate) settings: Settings,
-    pub(crate) names: Lookups,
+    names: Mutex<Arc<Lookups>>,
+    pub(crate) live: Mutex<Live>,
     pub(crate) faults: Faults,
     pub(crate) log: Log,
     pub(crate) gate: Gate,
@@ -38,8 +40,6 @@ pub(crate) struct Inner {
     pub(crate) outbound: Outbound,
     store: Mutex<Store>,
     clock: Mutex<Clock>,
-    /// When and what.
-    signals: Mutex<Vec<(String, String)>>,
 }
 
 impl std::fmt::Debug for Practice {
@@ -75,30 +75,21 @@ impl Practice {
         let keys = settings.random_keys.then_some(settings.seed ^ 0x6b65_7973);
         let mut store = Store::open(settings.row_order, keys)?;
         seed::fill(&mut store, &settings)?;
-        super::tables_api::fill(&mut store, &settings)?;
-        let names = reference::lookups(&store)?;
-        let clock = Clock::starting(settings.start);
+        let names = Mutex::new(Arc::new(reference::lookups(&store)?));
+        let clock = Clock::starting(settings.start, settings.zone);
         Ok(Self {
             inner: Arc::new(Inner {
                 names,
+                live: Mutex::new(Live::of(&settings)),
                 faults: Faults::default(),
                 log: Log::default(),
                 gate: Gate::default(),
                 outbound: Outbound::of(&settings),
                 store: Mutex::new(store),
                 clock: Mutex::new(clock),
-                signals: Mutex::default(),
                 settings,
             }),
         })
-    }
-
-    /// Serves the office on a free loopback port until the [`Server`] is dropped.
-    ///
-    /// # Errors
-    /// [`SimError::Listen`] when no port can be opened.
-    pub async fn serve(&self) -> Result<Server, SimError> {
-        Server::start(self.clone()).await
     }
 
     /// The developer key that requests must carry.
@@ -117,6 +108,13 @@ impl Practice {
     #[must_use]
     pub fn now(&self) -> NaiveDateTime {
         self.clock().wall()
+    }
+
+    /// The office's wall clock with what it is ahead of UTC; `+00:00` without a zone.
+    #[must_use]
+    pub fn now_with_offset(&self) -> DateTime<FixedOffset> {
+        let clock = self.clock();
+        DateTime::from_naive_utc_and_offset(clock.utc(), clock.offset())
     }
 
     /// Lets time pass.
@@ -287,16 +285,21 @@ impl Practice {
         self.update_patient(pat_num, |row| "Deleted".clone_into(&mut row.pat_status));
     }
 
-    /// Deletes a recall: it vanishes.
+    /// Deletes a recall: it vanishes, and table `deletedobject` names its patient.
     pub fn delete_recall(&self, recall_num: i64) {
-        must(self.store().remove::<RecallRow>(recall_num));
+        if let Some(row) = self.recall(recall_num) {
+            must(self.store().remove::<RecallRow>(recall_num));
+            self.note_deletion(RECALL_OF_PATIENT, row.pat_num);
+        }
     }
 
-    /// Deletes an appointment: it vanishes, and a `Deleted` snapshot stays.
+    /// Deletes an appointment: it vanishes; a `Deleted` snapshot and a row of table
+    /// `deletedobject` stay.
     // apihistappointments: the snapshot keeps the last AptStatus
     pub fn delete_appointment(&self, apt_num: i64) {
         if let Some(row) = self.appointment(apt_num) {
             must(self.store().remove::<AppointmentRow>(apt_num));
+            self.note_deletion(APPOINTMENT, apt_num);
             self.snapshot(row, "Deleted");
         }
     }
@@ -310,8 +313,7 @@ impl Practice {
     /// Announces a change of setup (`Defs`, `Prefs`, `Providers`, ...) in `signalods`.
     // apisignalods
     pub fn add_signal(&self, kind: &str) {
-        let at = stamp(self.now());
-        self.signals().push((at, kind.to_owned()));
+        self.signal(kind, "Undefined", 0);
     }
 
     /// Makes planned drift happen; returns the row's key.
@@ -398,6 +400,9 @@ impl Practice {
     }
 
     fn snapshot(&self, appointment: AppointmentRow, action: &str) {
+        if self.inner.settings.appointment_signals {
+            self.signal("Appointment", "PatNum", appointment.pat_num);
+        }
         let mut row = HistAppointmentRow {
             hist_user_num: 1,
             hist_appt_action: action.to_owned(),
@@ -423,9 +428,20 @@ impl Practice {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn signals(&self) -> MutexGuard<'_, Vec<(String, String)>> {
+    /// Names that the API prints beside keys, as they are now.
+    pub(crate) fn names(&self) -> Arc<Lookups> {
+        Arc::clone(&self.names_slot())
+    }
+
+    /// Reads the names anew, after the setup was edited.
+    pub(crate) fn refresh_names(&self) {
+        let fresh = must(reference::lookups(&self.store()));
+        *self.names_slot() = Arc::new(fresh);
+    }
+
+    fn names_slot(&self) -> MutexGuard<'_, Arc<Lookups>> {
         self.inner
-            .signals
+            .names
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }

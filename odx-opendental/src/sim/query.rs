@@ -3,6 +3,7 @@
 use chrono::{NaiveDate, NaiveDateTime};
 
 use super::answer::Refusal;
+use super::formats;
 use super::settings::{Settings, UnknownParameters, Version};
 use super::store::Window;
 
@@ -58,6 +59,7 @@ impl Query {
         let mut kept = Vec::new();
         for (name, value) in pairs {
             let is_known = PAGING.contains(&name.as_str())
+                || formats::known(name, settings.version)
                 || known
                     .iter()
                     .any(|(k, since)| k == name && settings.version >= *since);

@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use super::answer::{Answer, Refusal};
 use super::clock::day;
-use super::practice::Practice;
 use super::query::Query;
 use super::reminders::{Reminders, Rules};
+use super::routes::Call;
 use super::store::Filter;
 use super::tables::{NO_DATE, PatientRow, PreferenceRow, RecallRow, RecallTypeRow};
 use super::wire::blanked;
@@ -36,13 +36,13 @@ struct Due {
 }
 
 pub(crate) fn answer(
-    practice: &Practice,
+    call: &Call<'_>,
     query: &Query,
     repeat_first: bool,
 ) -> Result<Answer, Refusal> {
-    let office = &practice.inner;
+    let practice = call.practice;
     let today = practice.now().date();
-    let window = query.window(&office.settings, repeat_first)?;
+    let window = query.window(call.settings, repeat_first)?;
     let store = practice.store();
 
     let preferences: HashMap<String, String> = store
@@ -124,7 +124,7 @@ pub(crate) fn answer(
         if !include_reminded && rules.hide(&reminded, today) {
             continue;
         }
-        let status = office.names.definitions.get(&recall.recall_status);
+        let status = call.names.definitions.get(&recall.recall_status);
         rows.push(Due {
             DueDate: us_date(&recall.date_due),
             PatNum: patient.pat_num,

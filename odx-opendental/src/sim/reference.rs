@@ -2,6 +2,7 @@
 
 use super::clock::stamp;
 use super::error::SimError;
+use super::operatories;
 use super::settings::Settings;
 use super::store::{Filter, Store};
 use super::tables::{ClinicRow, DefinitionRow, PreferenceRow, ProviderRow, RecallTypeRow};
@@ -120,8 +121,14 @@ pub(crate) fn fill(store: &mut Store, settings: &Settings) -> Result<(), SimErro
             phone: format!("50355501{:02}", n % 100),
             abbr: format!("Clinic{n}"),
             is_hidden: false,
+            time_zone: settings.clinic_zone.clone().unwrap_or_else(|| {
+                settings
+                    .zone
+                    .map_or_else(String::new, |zone| zone.name().to_owned())
+            }),
         })?;
     }
+    operatories::fill(store, clinics)?;
     for (key, abbr, last, first, hygienist, status) in PROVIDERS {
         store.put(&mut ProviderRow {
             prov_num: key,
@@ -143,10 +150,7 @@ pub(crate) fn fill(store: &mut Store, settings: &Settings) -> Result<(), SimErro
 
 // apipreferences; values are raw stored text, flags are 0 and 1
 fn preferences(store: &mut Store, settings: &Settings, statuses: &[i64]) -> Result<(), SimError> {
-    let mut version = settings.version_text.clone();
-    while version.split('.').count() < 4 {
-        version.push_str(".0");
-    }
+    let version = four_parts(&settings.version_text);
     let aged = stamp(settings.start - chrono::TimeDelta::hours(6));
     let status = |n: usize| statuses.get(n).copied().unwrap_or(0).to_string();
     let (mailed, emailed, texted) = (status(0), status(1), status(2));
@@ -197,6 +201,15 @@ fn preferences(store: &mut Store, settings: &Settings, statuses: &[i64]) -> Resu
         })?;
     }
     Ok(())
+}
+
+/// A version as the preference holds it, like `25.3.1.0`.
+pub(crate) fn four_parts(version: &str) -> String {
+    let mut version = version.to_owned();
+    while version.split('.').count() < 4 {
+        version.push_str(".0");
+    }
+    version
 }
 
 pub(crate) fn lookups(store: &Store) -> Result<Lookups, SimError> {

@@ -1,6 +1,7 @@
 //! The reference lists: small, by key, filtered in memory.
 
 use super::answer::{Answer, Refusal};
+use super::more_tables::SignalRow;
 use super::query::Known;
 use super::routes::{ALWAYS, Call, path_key};
 use super::settings::Permission;
@@ -59,7 +60,7 @@ pub(crate) fn providers(call: &Call<'_>) -> Result<Answer, Refusal> {
     }
     let clinic = query.int("ClinicNum")?;
     if let Some(clinic) = clinic {
-        let known = call.practice.inner.names.clinics.contains_key(&clinic);
+        let known = call.names.clinics.contains_key(&clinic);
         if clinic != 0 && !known {
             return Err(Refusal::not_found("Clinic not found"));
         }
@@ -108,13 +109,10 @@ pub(crate) fn signals(call: &Call<'_>) -> Result<Answer, Refusal> {
     let Some(since) = query.stamp("SigDateTime", false)? else {
         return Err(Refusal::bad("SigDateTime is required"));
     };
-    let signals = call.practice.signals().clone();
-    let rows = signals
-        .iter()
-        .zip(1_i64..)
-        .filter(|((at, _), _)| *at > since)
-        .map(|((at, kind), num)| Signal::of(num, at, kind, call.clock()));
-    call.page_of(&query, rows)
+    let mut filter = Filter::new();
+    filter.with("SigDateTime > ?", since);
+    let rows: Vec<SignalRow> = call.practice.store().all(&filter)?;
+    call.page_of(&query, rows.iter().map(|row| Signal::of(row, call.clock())))
 }
 
 // apipatfielddefs

@@ -1,17 +1,21 @@
 //! The simulated methods: which exist since when, what they filter, what they answer.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::answer::{Answer, Refusal};
 use super::clock::stamp;
+use super::operatories;
 use super::practice::{Practice, live_patients};
 use super::query::{Known, Query};
 use super::recall_list;
 use super::reference_routes as reference;
-use super::settings::{Settings, Version, Which};
+use super::settings::{Permission, Settings, Version, Which};
+use super::sql;
 use super::store::{Filter, Window};
 use super::tables::{AppointmentRow, HistAppointmentRow, PatientRow, RecallRow};
-use super::wire::{Appointment, HistAppointment, Office, Patient, PickedPatient, Recall};
+use super::wire::{Appointment, HistAppointment, Lookups, Office, Patient, PickedPatient, Recall};
 
 /// Parameters older than every version that matters.
 pub(crate) const ALWAYS: Version = (21, 1, 0);
@@ -119,6 +123,7 @@ const ACTIONS: &[&str] = &["Created", "Changed", "Missed", "Cancelled", "Deleted
 pub(crate) struct Call<'a> {
     pub(crate) practice: &'a Practice,
     pub(crate) settings: &'a Settings,
+    pub(crate) names: Arc<Lookups>,
     path: &'a str,
     pairs: &'a [(String, String)],
     repeat_first: bool,
@@ -126,26 +131,37 @@ pub(crate) struct Call<'a> {
     pub(crate) body: &'a [u8],
 }
 
+/// What was sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Sent<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) pairs: &'a [(String, String)],
+    pub(crate) body: &'a [u8],
+}
+
 pub(crate) fn answer(
     practice: &Practice,
-    method: &str,
-    path: &str,
-    pairs: &[(String, String)],
-    body: &[u8],
+    settings: &Settings,
+    sent: Sent<'_>,
     repeat_first: bool,
 ) -> Result<Answer, Refusal> {
     let call = Call {
         practice,
-        settings: &practice.inner.settings,
-        path,
-        pairs,
+        settings,
+        names: practice.names(),
+        path: sent.path,
+        pairs: sent.pairs,
         repeat_first,
         clock: stamp(practice.now()),
-        body,
+        body: sent.body,
     };
-    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    if method != "GET" {
-        return super::write_routes::answer(&call, method, &segments);
+    let segments: Vec<&str> = sent.path.trim_start_matches('/').split('/').collect();
+    if (sent.method, segments.as_slice()) == ("PUT", &["queries", "ShortQuery"]) {
+        return sql::short_query(&call, sent.body);
+    }
+    if sent.method != "GET" {
+        return super::write_routes::answer(&call, sent.method, &segments);
     }
     match segments.as_slice() {
         ["patients"] => call.patients(),
@@ -154,7 +170,7 @@ pub(crate) fn answer(
         ["recalls"] => call.recalls(),
         ["recalls", "List"] => {
             let query = call.query((22, 1, 0), RECALL_LIST)?;
-            recall_list::answer(practice, &query, repeat_first)
+            recall_list::answer(&call, &query, repeat_first)
         }
         ["appointments"] => call.appointments(),
         ["appointments", key] => call.appointment(key),
@@ -163,6 +179,8 @@ pub(crate) fn answer(
         ["recalltypes", key] => reference::recall_type(&call, key),
         ["definitions"] => reference::definitions(&call),
         ["clinics"] => reference::clinics(&call),
+        ["operatories"] => operatories::list(&call),
+        ["operatories", key] => operatories::single(&call, key),
         ["providers"] => reference::providers(&call),
         ["providers", key] => reference::provider(&call, key),
         ["preferences"] => reference::preferences(&call),
@@ -198,6 +216,19 @@ impl Call<'_> {
         )))
     }
 
+    /// Writes and queries have permissions of their own.
+    // apipermissions; apispecification: a missing permission is a 401
+    pub(crate) fn permitted(&self, permission: Permission) -> Result<(), Refusal> {
+        if self.settings.permissions.contains(&permission) {
+            return Ok(());
+        }
+        let name = permission.api_name();
+        let name = name.strip_prefix("Api").unwrap_or(name);
+        Err(Refusal::unauthorized(&format!(
+            "Permission is missing: {name}"
+        )))
+    }
+
     pub(crate) fn query(&self, since: Version, known: &[Known]) -> Result<Query, Refusal> {
         self.needs(since)?;
         Query::checked(self.pairs, known, self.path, self.settings)
@@ -227,7 +258,7 @@ impl Call<'_> {
 
     pub(crate) fn office(&self) -> Office<'_> {
         Office {
-            names: &self.practice.inner.names,
+            names: &self.names,
             version: self.settings.version,
             clock: &self.clock,
         }
@@ -235,7 +266,7 @@ impl Call<'_> {
 
     fn clinic_filter(&self, query: &Query, filter: &mut Filter) -> Result<(), Refusal> {
         if let Some(clinic) = query.int("ClinicNum")? {
-            let known = self.practice.inner.names.clinics.contains_key(&clinic);
+            let known = self.names.clinics.contains_key(&clinic);
             if clinic != 0 && !known {
                 return Err(Refusal::not_found("Clinic not found"));
             }

@@ -8,6 +8,7 @@ use super::error::SimError;
 use super::names::{self, FAMILIES, MEN, NICKNAMES, WOMEN, pick};
 use super::reference;
 use super::settings::Settings;
+use super::spread::Spread;
 use super::store::Store;
 use super::tables::{AppointmentRow, HistAppointmentRow, NO_DATE, PatientRow, RecallRow};
 
@@ -19,6 +20,9 @@ pub(crate) fn fill(store: &mut Store, settings: &Settings) -> Result<(), SimErro
         statuses: reference::category(store, 13)?,
         rng: Rng::with_seed(settings.seed),
         settings,
+        spread: settings
+            .exact_rows
+            .map(|rows| Spread::over(settings.patients, rows)),
     };
     let mut left = settings.patients;
     while left > 0 {
@@ -26,6 +30,11 @@ pub(crate) fn fill(store: &mut Store, settings: &Settings) -> Result<(), SimErro
         let size = size.min(left);
         seeder.family(store, size)?;
         left -= size;
+    }
+    if seeder.spread.is_some_and(|spread| !spread.done()) {
+        return Err(SimError::Setting(
+            "so many rows do not fit so few patients: at most five recalls each",
+        ));
     }
     store.commit()?;
     store.index()
@@ -36,6 +45,7 @@ struct Seeder<'a> {
     rng: Rng,
     confirmed: Vec<i64>,
     statuses: Vec<i64>,
+    spread: Option<Spread>,
 }
 
 impl Seeder<'_> {
@@ -88,6 +98,9 @@ impl Seeder<'_> {
                 row.pat_num
             );
             store.put(&mut row)?;
+            if let Some(spread) = &mut self.spread {
+                spread.seen += 1;
+            }
             if !matches!(row.pat_status.as_str(), "NonPatient" | "Prospective") {
                 let booked = self.visits(store, &row)?;
                 self.recalls(store, &row, booked)?;
@@ -233,7 +246,13 @@ impl Seeder<'_> {
         let today = self.settings.start.date();
         let active = patient.pat_status == "Patient";
         let mut booked = None;
-        for _ in 0..self.count(self.settings.appointments_per_patient) {
+        let count = match &mut self.spread {
+            Some(spread) => spread
+                .appointments
+                .next(spread.seen, spread.patients, &mut self.rng),
+            None => self.count(self.settings.appointments_per_patient),
+        };
+        for _ in 0..count {
             let rng = &mut self.rng;
             let (status, ahead) = match rng.u8(0..100) {
                 0..=24 if active && booked.is_none() => ("Scheduled", rng.i64(1..180)),
@@ -337,7 +356,12 @@ impl Seeder<'_> {
         booked: Option<NaiveDate>,
     ) -> Result<(), SimError> {
         let today = self.settings.start.date();
-        let count = self.count(self.settings.recalls_per_patient);
+        let count = match &mut self.spread {
+            Some(spread) => spread
+                .recalls
+                .next(spread.seen, spread.patients, &mut self.rng),
+            None => self.count(self.settings.recalls_per_patient),
+        };
         // Prophy and Perio exclude each other; one row per patient and type.
         let main = if self.rng.u8(0..8) == 0 {
             reference::PERIO
@@ -365,6 +389,9 @@ impl Seeder<'_> {
             };
             let previous = due.checked_sub_months(Months::new(months));
             row.date_due = day(due);
+            // Schema: DateDue differs from DateDueCalc where a person moved it.
+            let moved = i64::from(patient.pat_num % 16 == 0) * 14;
+            row.date_due_calc = day(due - TimeDelta::days(moved));
             if let Some(previous) = previous.filter(|p| *p < today) {
                 row.date_previous = day(previous);
             }
@@ -372,6 +399,7 @@ impl Seeder<'_> {
                 // Never triggered.
                 0..=3 => {
                     NO_DATE.clone_into(&mut row.date_due);
+                    NO_DATE.clone_into(&mut row.date_due_calc);
                     NO_DATE.clone_into(&mut row.date_previous);
                 }
                 // Schema: disabling clears DateDue.

@@ -6,25 +6,27 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{oneshot, watch};
 
 use super::answer::Answer;
 use super::error::SimError;
+use super::faults::Faults;
 use super::handle::{Ending, Head, handle};
+use super::modes::{Health, Mode};
 use super::practice::Practice;
 
 /// Where the API starts.
@@ -35,29 +37,76 @@ pub(crate) const ROOT: &str = "/api/v1";
 const MAX_BODY: usize = 16_800_000;
 
 /// A served office. Dropping it closes the port.
-#[derive(Debug)]
 pub struct Server {
+    practice: Practice,
+    mode: Mode,
     address: SocketAddr,
-    stopped: Arc<AtomicBool>,
-    /// Dropped with the server, which ends it.
-    _stop: oneshot::Sender<()>,
+    faults: Arc<Faults>,
+    health: watch::Sender<Health>,
+    place: Mutex<Place>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server")
+            .field("mode", &self.mode)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+enum Place {
+    Open(Run),
+    /// Stopped: bound and not listening, so that nobody else gets the port meanwhile.
+    Kept(Option<TcpSocket>),
+}
+
+/// One stretch between start and stop.
+struct Run {
+    stopped: watch::Sender<bool>,
+    /// Dropped to end it.
+    stop: oneshot::Sender<()>,
+    /// Ends when the listener is gone.
+    closed: oneshot::Receiver<()>,
 }
 
 impl Server {
-    pub(crate) async fn start(practice: Practice) -> Result<Self, SimError> {
+    pub(crate) async fn open(practice: Practice, mode: Mode) -> Result<Self, SimError> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
-        let stopped = Arc::new(AtomicBool::new(false));
-        let office = Served {
+        let server = Self {
             practice,
-            stopped: Arc::clone(&stopped),
+            mode,
+            address: listener.local_addr()?,
+            faults: Arc::default(),
+            health: watch::Sender::new(Health::Up),
+            place: Mutex::new(Place::Kept(None)),
+        };
+        *server.place() = Place::Open(server.run(listener));
+        Ok(server)
+    }
+
+    fn run(&self, listener: TcpListener) -> Run {
+        let stopped = watch::Sender::new(false);
+        let office = Served {
+            practice: self.practice.clone(),
+            door: Door {
+                mode: self.mode,
+                faults: Arc::clone(&self.faults),
+                health: self.health.subscribe(),
+                stopped: stopped.subscribe(),
+            },
         };
         let app = Router::new()
             .fallback(serve_one)
             .with_state(office)
             .into_make_service_with_connect_info::<Line>();
         let (stop, stopping) = oneshot::channel::<()>();
-        let serving = axum::serve(Port(listener), app).with_graceful_shutdown(async move {
+        let (open, closed) = oneshot::channel::<()>();
+        let port = Port {
+            listener,
+            _open: open,
+        };
+        let serving = axum::serve(port, app).with_graceful_shutdown(async move {
             // Resolves with an error when the sender is dropped: that is the signal.
             stopping.await.unwrap_or_default();
         });
@@ -66,11 +115,79 @@ impl Server {
                 tracing::warn!(%error, "simulated office stopped");
             }
         });
-        Ok(Self {
-            address,
+        Run {
             stopped,
-            _stop: stop,
-        })
+            stop,
+            closed,
+        }
+    }
+
+    /// Closes the port, as when the program closes or the service is stopped: connecting is
+    /// refused, open connections get no further answer. Does nothing when already stopped.
+    // apilocal: Local closes its port when the program closes
+    pub async fn stop(&self) {
+        let place = std::mem::replace(&mut *self.place(), Place::Kept(None));
+        let run = match place {
+            Place::Open(run) => run,
+            kept @ Place::Kept(_) => {
+                *self.place() = kept;
+                return;
+            }
+        };
+        run.stopped.send_replace(true);
+        drop(run.stop);
+        // An error is the signal here too.
+        run.closed.await.unwrap_or_default();
+        let kept = TcpSocket::new_v4().and_then(|socket| {
+            socket.set_reuseaddr(true)?;
+            socket.bind(self.address)?;
+            Ok(socket)
+        });
+        *self.place() = Place::Kept(kept.ok());
+    }
+
+    /// Opens the same port again, in good health. Does nothing when it is open.
+    ///
+    /// # Errors
+    /// [`SimError::Listen`] when the port is taken.
+    pub async fn start(&self) -> Result<(), SimError> {
+        let kept = match &mut *self.place() {
+            Place::Open(_) => return Ok(()),
+            Place::Kept(kept) => kept.take(),
+        };
+        let listener = match kept {
+            Some(socket) => socket.listen(1024)?,
+            None => TcpListener::bind(self.address).await?,
+        };
+        self.health.send_replace(Health::Up);
+        let run = self.run(listener);
+        *self.place() = Place::Open(run);
+        Ok(())
+    }
+
+    /// Sets how this server feels; requests that hang are let go or stay.
+    ///
+    /// # Errors
+    /// [`SimError::Setting`] for a connector that is off anywhere but in Remote mode: the other
+    /// modes do not pass it.
+    pub fn set_health(&self, health: Health) -> Result<(), SimError> {
+        if health == Health::ConnectorOff && self.mode != Mode::Remote {
+            return Err(SimError::Setting("only Remote passes the eConnector"));
+        }
+        self.health.send_replace(health);
+        Ok(())
+    }
+
+    /// What to make go wrong on this server alone; comes before the office's own plans.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// How this server reaches the office.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// `http://127.0.0.1:PORT/api/v1`
@@ -84,19 +201,50 @@ impl Server {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
+
+    fn place(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         // Connections that are already open get no further answer.
-        self.stopped.store(true, Ordering::SeqCst);
+        if let Place::Open(run) = &*self.place() {
+            run.stopped.send_replace(true);
+        }
     }
 }
 
 #[derive(Clone)]
 struct Served {
     practice: Practice,
-    stopped: Arc<AtomicBool>,
+    door: Door,
+}
+
+/// What one server adds to the office behind it.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) mode: Mode,
+    pub(crate) faults: Arc<Faults>,
+    health: watch::Receiver<Health>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Door {
+    pub(crate) fn health(&self) -> Health {
+        *self.health.borrow()
+    }
+
+    /// Waits while the server hangs. False when it was stopped instead of getting well.
+    pub(crate) async fn wait_while_hanging(&self) -> bool {
+        let (mut health, mut stopped) = (self.health.clone(), self.stopped.clone());
+        tokio::select! {
+            // An error means that the server is gone.
+            well = health.wait_for(|now| *now != Health::Hanging) => well.is_ok(),
+            _ = stopped.wait_for(|stopped| *stopped) => false,
+        }
+    }
 }
 
 async fn serve_one(
@@ -104,7 +252,7 @@ async fn serve_one(
     ConnectInfo(line): ConnectInfo<Line>,
     request: Request,
 ) -> Response {
-    if office.stopped.load(Ordering::SeqCst) {
+    if *office.door.stopped.borrow() {
         line.reset();
         return Response::new(Body::empty());
     }
@@ -114,15 +262,16 @@ async fn serve_one(
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned)
     };
+    let (parts, body) = request.into_parts();
     let head = Head {
-        method: request.method().as_str().to_owned(),
-        path: request.uri().path().to_owned(),
-        query: request.uri().query().unwrap_or_default().to_owned(),
-        authorization: header(request.headers(), header::AUTHORIZATION),
-        content_type: header(request.headers(), header::CONTENT_TYPE),
+        method: parts.method.as_str().to_owned(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        authorization: header(&parts.headers, header::AUTHORIZATION),
+        content_type: header(&parts.headers, header::CONTENT_TYPE),
         body: Vec::new(),
     };
-    let Ok(body) = to_bytes(request.into_body(), MAX_BODY).await else {
+    let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {
         line.reset();
         return Response::new(Body::empty());
     };
@@ -130,7 +279,7 @@ async fn serve_one(
         body: body.into(),
         ..head
     };
-    let outcome = handle(&office.practice, head).await;
+    let outcome = handle(&office.practice, &office.door, head).await;
     match outcome.ending {
         Ending::Whole => {}
         Ending::Reset => line.reset(),
@@ -162,14 +311,18 @@ pub(crate) async fn wait(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-struct Port(TcpListener);
+struct Port {
+    listener: TcpListener,
+    /// Dropped with the listener, which tells that the port is closed.
+    _open: oneshot::Sender<()>,
+}
 
 impl Listener for Port {
     type Io = Wire;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let (stream, address) = Listener::accept(&mut self.0).await;
+        let (stream, address) = Listener::accept(&mut self.listener).await;
         // Small answers should not wait for more to send; a failure only costs time.
         stream.set_nodelay(true).unwrap_or_default();
         let line = Line::default();
@@ -177,7 +330,7 @@ impl Listener for Port {
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.0.local_addr()
+        self.listener.local_addr()
     }
 }
 

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
+use chrono_tz::Tz;
 
 use super::error::SimError;
+use super::modes::Mode;
 use super::practice::Practice;
 use super::settings_api::ApiSettings;
 
@@ -164,7 +166,7 @@ pub(crate) fn throttle_interval(permissions: &[Permission]) -> Duration {
 /// An office program's version, as far as methods depend on it.
 pub(crate) type Version = (u16, u16, u16);
 
-fn version(text: &str) -> Option<Version> {
+pub(crate) fn version(text: &str) -> Option<Version> {
     let mut parts = text.split('.').map(str::parse::<u16>);
     let mut next = || parts.next().unwrap_or(Ok(0)).ok();
     let found = (next()?, next()?, next()?);
@@ -177,6 +179,9 @@ pub(crate) struct Settings {
     pub(crate) patients: usize,
     pub(crate) recalls_per_patient: f32,
     pub(crate) appointments_per_patient: f32,
+    /// Caps chosen by a test; the vendor's hold for every other mode.
+    pub(crate) page_caps: Vec<(Mode, usize)>,
+    /// The cap of the request at hand.
     pub(crate) page_cap: usize,
     pub(crate) permissions: Vec<Permission>,
     pub(crate) version: Version,
@@ -201,6 +206,14 @@ pub(crate) struct Settings {
     pub(crate) pat_field_defs: Vec<(String, String)>,
     /// Writes, subscriptions and events.
     pub(crate) api: ApiSettings,
+    pub(crate) zone: Option<Tz>,
+    pub(crate) clinic_zone: Option<String>,
+    pub(crate) exact_rows: Option<(usize, usize)>,
+    pub(crate) refuse_schema: bool,
+    pub(crate) endless_offset: bool,
+    pub(crate) unordered_queries: bool,
+    pub(crate) cut_group_concat: bool,
+    pub(crate) appointment_signals: bool,
 }
 
 /// Settings of an office; everything else follows from the seed.
@@ -242,6 +255,7 @@ impl PracticeBuilder {
                 patients: 200,
                 recalls_per_patient: 1.3,
                 appointments_per_patient: 1.5,
+                page_caps: Vec::new(),
                 page_cap: 100,
                 permissions: vec![Permission::ReadAll],
                 version: (25, 3, 1),
@@ -265,6 +279,14 @@ impl PracticeBuilder {
                 plus_is_blank: false,
                 pat_field_defs: Vec::new(),
                 api: ApiSettings::default(),
+                zone: None,
+                clinic_zone: None,
+                exact_rows: None,
+                refuse_schema: true,
+                endless_offset: false,
+                unordered_queries: false,
+                cut_group_concat: true,
+                appointment_signals: false,
             },
         }
     }
@@ -276,8 +298,6 @@ impl PracticeBuilder {
         with_recalls_per_patient(average: f32) sets recalls_per_patient;
         /// Average number of appointment rows of a treated patient. Default 1.5.
         with_appointments_per_patient(average: f32) sets appointments_per_patient;
-        /// Rows per page: 100 Remote, 1000 Local. Default 100.
-        with_page_cap(rows: usize) sets page_cap;
         /// Office wall clock at the start. Default 2026-11-20 09:00:00.
         with_start(at: NaiveDateTime) sets start;
         /// Each request advances the office's clock by this much. Default nothing.
@@ -306,6 +326,61 @@ impl PracticeBuilder {
         with_bare_single(bare: bool) sets bare_single;
         /// `+` in a query: a blank (true) or itself (false, default).
         with_plus_as_blank(blank: bool) sets plus_is_blank;
+        /// A query whose text holds SCHEMA: refused with 401 (true, default) or run.
+        with_schema_refused(refused: bool) sets refuse_schema;
+        /// A query with `Offset` above 0: every remaining row (true) or 100 of them (false, default).
+        with_endless_query_offset(endless: bool) sets endless_offset;
+        /// A query without `ORDER BY`: in another order each time (true) or in SQLite's (false,
+        /// default).
+        with_unordered_queries(unordered: bool) sets unordered_queries;
+        /// `GROUP_CONCAT` is cut at 1024 bytes (true, default) or whole.
+        with_group_concat_cut(cut: bool) sets cut_group_concat;
+        /// Each write to an appointment is announced in `signalods` (true) or not (false, default).
+        with_appointment_signals(announced: bool) sets appointment_signals;
+    }
+
+    /// Rows per page of [`Mode::Remote`]. Default the vendor's, see [`Mode`].
+    #[must_use]
+    pub fn with_page_cap(self, rows: usize) -> Self {
+        self.with_page_cap_in(Mode::Remote, rows)
+    }
+
+    /// Rows per page of one mode. Default the vendor's, see [`Mode`].
+    #[must_use]
+    pub fn with_page_cap_in(mut self, mode: Mode, rows: usize) -> Self {
+        self.settings.page_caps.retain(|(one, _)| *one != mode);
+        self.settings.page_caps.push((mode, rows));
+        self
+    }
+
+    /// The office's zone: time that passes moves the wall clock as the zone does, over both
+    /// clock changes. Default none: the wall clock knows no changes, and its offset is `+00:00`.
+    #[must_use]
+    pub fn with_time_zone(mut self, zone: Tz) -> Self {
+        self.settings.zone = Some(zone);
+        self
+    }
+
+    /// Text in `clinic.TimeZone`, which only queries show. Default the zone's name.
+    #[must_use]
+    pub fn with_clinic_time_zone(mut self, text: &str) -> Self {
+        self.settings.clinic_zone = Some(text.to_owned());
+        self
+    }
+
+    /// The office that request counts are reckoned for: 10,000 patients, exactly 25,000 recalls
+    /// (2.5 per patient) and exactly 30,000 appointments.
+    #[must_use]
+    pub fn with_model_office(self) -> Self {
+        self.with_exactly(10_000, 25_000, 30_000)
+    }
+
+    /// Exactly so many rows, spread over the treated patients; each takes at most five recalls.
+    #[must_use]
+    pub fn with_exactly(mut self, patients: usize, recalls: usize, appointments: usize) -> Self {
+        self.settings.patients = patients;
+        self.settings.exact_rows = Some((recalls, appointments));
+        self
     }
 
     /// Permissions of the customer key. Default Read All.
@@ -355,7 +430,7 @@ impl PracticeBuilder {
         let settings = &mut self.settings;
         settings.version = version(&settings.version_text)
             .ok_or(SimError::Setting("version must look like 25.3.1"))?;
-        if settings.page_cap == 0 {
+        if settings.page_caps.iter().any(|(_, rows)| *rows == 0) {
             return Err(SimError::Setting("page cap must be at least 1"));
         }
         let average_is_fine = |n: f32, most: f32| (0.0..=most).contains(&n);

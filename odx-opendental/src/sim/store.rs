@@ -1,12 +1,17 @@
 //! The tables in SQLite: create, read, write, page.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::error::SimError;
+use super::more_tables::{
+    CommOptOutRow, DeletedObjectRow, OperatoryRow, PatientLinkRow, ReactivationRow, SignalRow,
+};
 use super::settings::RowOrder;
+use super::sql::Desk;
 use super::tables::{
     AppointmentRow, ClinicRow, DefinitionRow, HistAppointmentRow, PatientRow, PreferenceRow,
     ProviderRow, RecallRow, RecallTypeRow, Record,
@@ -60,6 +65,8 @@ struct Resume {
 /// The office's database.
 pub(crate) struct Store {
     conn: Connection,
+    /// Where queries are run.
+    desk: Desk,
     order: RowOrder,
     random_keys: Option<fastrand::Rng>,
     next_key: HashMap<&'static str, i64>,
@@ -69,7 +76,11 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn open(order: RowOrder, random_keys: Option<u64>) -> Result<Self, SimError> {
-        let conn = Connection::open_in_memory()?;
+        // Shared, so that queries can see the same tables through views of their own.
+        static OPENED: AtomicU64 = AtomicU64::new(0);
+        let nth = OPENED.fetch_add(1, Ordering::Relaxed);
+        let place = format!("file:simulated-office-{nth}?mode=memory&cache=shared");
+        let conn = Connection::open(&place)?;
         conn.set_prepared_statement_cache_capacity(128);
         conn.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
         create::<PatientRow>(&conn)?;
@@ -84,10 +95,17 @@ impl Store {
         create::<tables_api::CommlogRow>(&conn)?;
         create::<tables_api::PatFieldRow>(&conn)?;
         create::<tables_api::SubscriptionRow>(&conn)?;
-        create::<tables_api::OperatoryRow>(&conn)?;
         create::<tables_api::ScheduleRow>(&conn)?;
+        create::<SignalRow>(&conn)?;
+        create::<OperatoryRow>(&conn)?;
+        create::<DeletedObjectRow>(&conn)?;
+        create::<PatientLinkRow>(&conn)?;
+        create::<CommOptOutRow>(&conn)?;
+        create::<ReactivationRow>(&conn)?;
+        let desk = Desk::open(&place)?;
         Ok(Self {
             conn,
+            desk,
             order,
             random_keys: random_keys.map(fastrand::Rng::with_seed),
             next_key: HashMap::new(),
@@ -278,6 +296,49 @@ impl Store {
         let sql = format!("SELECT MIN({}) FROM {}", R::KEY, R::TABLE);
         let lowest: Option<i64> = self.conn.query_row(&sql, [], |row| row.get(0))?;
         Ok(lowest.unwrap_or(FIRST_KEY).saturating_sub(1))
+    }
+
+    /// Where queries are run. Nobody writes meanwhile.
+    pub(crate) fn desk(&mut self) -> &mut Desk {
+        &mut self.desk
+    }
+
+    /// Moves what belongs to one patient to another, except patients, recalls and visits: those
+    /// have rules of their own.
+    // mergepatients: every record moves
+    pub(crate) fn move_records(&mut self, from: i64, to: i64, now: &str) -> Result<(), SimError> {
+        self.writes += 1;
+        let mut tables = self.conn.prepare(
+            "SELECT m.name, group_concat(c.name) FROM sqlite_master m, pragma_table_info(m.name) c
+             WHERE m.type = 'table' AND m.name NOT IN ('patient', 'recall', 'appointment')
+             GROUP BY m.name",
+        )?;
+        let tables: Vec<(String, String)> = tables
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        for (table, columns) in tables {
+            let has = |name: &str| columns.split(',').any(|column| column == name);
+            if !has("PatNum") {
+                continue;
+            }
+            // A snapshot's stamp says when it was taken.
+            let stamped = ["DateTStamp", "SecDateTEdit"]
+                .into_iter()
+                .find(|name| has(name) && table != "histappointment");
+            let stamping = stamped.map_or(String::new(), |name| format!(", {name} = :now"));
+            let sql = format!("UPDATE {table} SET PatNum = :to{stamping} WHERE PatNum = :from");
+            let mut moving = self.conn.prepare(&sql)?;
+            let mut bind =
+                |name: &str, value: &dyn rusqlite::ToSql| match moving.parameter_index(name)? {
+                    Some(at) => moving.raw_bind_parameter(at, value),
+                    None => Ok(()),
+                };
+            bind(":to", &to)?;
+            bind(":from", &from)?;
+            bind(":now", &now)?;
+            moving.raw_execute()?;
+        }
+        Ok(())
     }
 
     /// Moves the stamp of every live patient and nothing else.

@@ -195,6 +195,8 @@ table! {
     txt_msg_ok: String = "TxtMsgOk";
     /// Day the row was created.
     sec_date_entry: String = "SecDateEntry";
+    /// `Unknown`, `Yes` or `No`; `No` after a text STOP. Only queries show it.
+    short_code_opt_in: String = "ShortCodeOptIn";
 }
 
 table! {
@@ -230,6 +232,9 @@ table! {
     priority: String = "Priority";
     /// Five-minute steps, empty = none.
     time_pattern_override: String = "TimePatternOverride";
+    /// The date the program reckons; differs from `date_due` once a person moved that. Only
+    /// queries show it.
+    date_due_calc: String = "DateDueCalc";
 }
 
 table! {
@@ -316,7 +321,7 @@ table! {
 
 table! {
     /// A row of `recalltype`.
-    pub(crate) RecallTypeRow in "recalltype" key recall_type_num;
+    pub RecallTypeRow in "recalltype" key recall_type_num;
     /// Key.
     recall_type_num: i64 = "RecallTypeNum";
     /// Name.
@@ -352,11 +357,13 @@ table! {
     abbr: String = "Abbr";
     /// Hidden clinics are never listed.
     is_hidden: bool = "IsHidden";
+    /// Only queries show it.
+    time_zone: String = "TimeZone";
 }
 
 table! {
     /// A row of `provider`.
-    pub(crate) ProviderRow in "provider" key prov_num stamped date_t_stamp;
+    pub ProviderRow in "provider" key prov_num stamped date_t_stamp;
     /// Key.
     prov_num: i64 = "ProvNum";
     /// Short name.

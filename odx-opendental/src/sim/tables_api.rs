@@ -3,10 +3,6 @@
 
 use rusqlite::{Row, ToSql};
 
-use super::clock::stamp;
-use super::error::SimError;
-use super::settings::Settings;
-use super::store::Store;
 use super::tables::{Record, sql_type, table};
 
 table! {
@@ -79,21 +75,6 @@ table! {
 }
 
 table! {
-    /// A row of `operatory`.
-    pub OperatoryRow in "operatory" key operatory_num stamped date_t_stamp;
-    /// Key.
-    operatory_num: i64 = "OperatoryNum";
-    /// Name.
-    op_name: String = "OpName";
-    /// Short name.
-    abbrev: String = "Abbrev";
-    /// Clinic, 0 = none.
-    clinic_num: i64 = "ClinicNum";
-    /// Last write to the row, office wall clock.
-    date_t_stamp: String = "DateTStamp";
-}
-
-table! {
     /// A row of `schedule`.
     pub ScheduleRow in "schedule" key schedule_num stamped date_t_stamp;
     /// Key; 0 when adding asks for a new one.
@@ -130,20 +111,4 @@ impl CommlogRow {
             ..Self::default()
         }
     }
-}
-
-/// The operatories that the seed's visits are booked in.
-const OPERATORIES: i64 = 7;
-
-pub(crate) fn fill(store: &mut Store, settings: &Settings) -> Result<(), SimError> {
-    for n in 1..=OPERATORIES {
-        store.put(&mut OperatoryRow {
-            operatory_num: n,
-            op_name: format!("Operatory {n}"),
-            abbrev: format!("OP-{n}"),
-            clinic_num: 0,
-            date_t_stamp: stamp(settings.start - chrono::TimeDelta::days(400)),
-        })?;
-    }
-    Ok(())
 }

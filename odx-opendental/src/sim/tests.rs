@@ -12,8 +12,12 @@ mod events;
 mod faults;
 mod fixtures;
 mod forged;
+mod model;
+mod modes;
 mod office;
+mod query;
 mod receiver;
+mod setup;
 mod shapes_written;
 mod subscriptions;
 mod windows;
@@ -54,12 +58,16 @@ impl Got {
 struct Client {
     address: SocketAddr,
     headers: String,
-    _server: Server,
+    server: Server,
 }
 
 impl Client {
     async fn of(practice: &Practice) -> Self {
-        let server = practice.serve().await.unwrap();
+        Self::in_mode(practice, Mode::Remote).await
+    }
+
+    async fn in_mode(practice: &Practice, mode: Mode) -> Self {
+        let server = practice.serve_as(mode).await.unwrap();
         Self {
             address: server.address(),
             headers: format!(
@@ -67,7 +75,7 @@ impl Client {
                 practice.developer_key(),
                 practice.customer_key()
             ),
-            _server: server,
+            server,
         }
     }
 
@@ -77,27 +85,39 @@ impl Client {
     }
 
     async fn get(&self, target: &str) -> Got {
-        self.ask("GET", target, String::new()).await
+        self.send("GET", target, "").await
     }
 
     async fn post(&self, target: &str, body: &Value) -> Got {
-        self.ask("POST", target, body.to_string()).await
+        self.send("POST", target, &body.to_string()).await
     }
 
     async fn put(&self, target: &str, body: &Value) -> Got {
-        self.ask("PUT", target, body.to_string()).await
+        self.send("PUT", target, &body.to_string()).await
     }
 
     async fn delete(&self, target: &str) -> Got {
-        self.ask("DELETE", target, String::new()).await
+        self.send("DELETE", target, "").await
     }
 
-    async fn ask(&self, method: &'static str, target: &str, body: String) -> Got {
-        let (address, headers) = (self.address, self.headers.clone());
-        let target = target.to_owned();
-        tokio::task::spawn_blocking(move || fetch(address, &headers, method, &target, &body))
+    async fn send(&self, method: &str, target: &str, body: &str) -> Got {
+        let address = self.address;
+        let request = format!(
+            "{method} /api/v1{target} HTTP/1.1\r\nHost: sim\r\nConnection: close\r\n{}\
+             Content-Length: {}\r\n\r\n{body}",
+            self.headers,
+            body.len()
+        );
+        tokio::task::spawn_blocking(move || fetch(address, &request))
             .await
             .unwrap()
+    }
+
+    /// A `ShortQuery`.
+    async fn ask(&self, sql: &str, query: &str) -> Got {
+        let body = serde_json::json!({ "SqlCommand": sql }).to_string();
+        let target = format!("/queries/ShortQuery{query}");
+        self.send("PUT", &target, &body).await
     }
 
     /// Pages until a short page, the vendor's recipe.
@@ -118,18 +138,18 @@ impl Client {
     }
 }
 
-fn fetch(address: SocketAddr, headers: &str, method: &str, target: &str, body: &str) -> Got {
-    let mut stream = TcpStream::connect(address).unwrap();
+fn fetch(address: SocketAddr, request: &str) -> Got {
+    let Ok(mut stream) = TcpStream::connect(address) else {
+        return Got {
+            status: 0,
+            head: "refused".to_owned(),
+            body: Vec::new(),
+        };
+    };
     stream
         .set_read_timeout(Some(Duration::from_secs(20)))
         .unwrap();
-    write!(
-        stream,
-        "{method} /api/v1{target} HTTP/1.1\r\nHost: sim\r\nConnection: close\r\n\
-         Content-Length: {}\r\n{headers}\r\n{body}",
-        body.len()
-    )
-    .unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
     let mut all = Vec::new();
     // A reset ends the reading with an error; what came before counts.
     drop(stream.read_to_end(&mut all));

@@ -7,8 +7,9 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use super::more_tables::OperatoryRow;
 use super::tables::PatientRow;
-use super::tables_api::{CommlogRow, OperatoryRow, PatFieldRow, ScheduleRow, SubscriptionRow};
+use super::tables_api::{CommlogRow, PatFieldRow, ScheduleRow, SubscriptionRow};
 use super::wire::{Office, blanked, name};
 
 /// `commlogs`. `CommType` is a number written as text.

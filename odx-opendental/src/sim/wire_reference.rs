@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 
+use super::more_tables::SignalRow;
 use super::tables::{ClinicRow, DefinitionRow, NO_DATE, PreferenceRow, ProviderRow, RecallTypeRow};
 
 pub(crate) fn flag(value: bool) -> &'static str {
@@ -260,7 +261,7 @@ pub(crate) struct Signal<'a> {
     DateViewing: &'static str,
     SigDateTime: &'a str,
     FKey: i64,
-    FKeyType: &'static str,
+    FKeyType: &'a str,
     IType: &'a str,
     RemoteRole: &'static str,
     MsgValue: &'static str,
@@ -268,14 +269,14 @@ pub(crate) struct Signal<'a> {
 }
 
 impl<'a> Signal<'a> {
-    pub(crate) fn of(num: i64, at: &'a str, kind: &'a str, clock: &'a str) -> Self {
+    pub(crate) fn of(row: &'a SignalRow, clock: &'a str) -> Self {
         Self {
-            SignalNum: num,
+            SignalNum: row.signal_num,
             DateViewing: NO_DATE,
-            SigDateTime: at,
-            FKey: 0,
-            FKeyType: "Undefined",
-            IType: kind,
+            SigDateTime: &row.sig_date_time,
+            FKey: row.f_key,
+            FKeyType: &row.f_key_type,
+            IType: &row.i_type,
             RemoteRole: "ClientDirect",
             MsgValue: "",
             serverDateTime: clock,

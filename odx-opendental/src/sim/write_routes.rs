@@ -64,15 +64,8 @@ pub(crate) fn answer(call: &Call<'_>, method: &str, segments: &[&str]) -> Result
 }
 
 /// 401 when the key lacks the permission.
-// apispecification, status codes
 pub(crate) fn may(call: &Call<'_>, permission: Permission) -> Result<(), Refusal> {
-    if call.settings.permissions.contains(&permission) {
-        return Ok(());
-    }
-    let name = permission.api_name().trim_start_matches("Api");
-    Err(Refusal::unauthorized(&format!(
-        "Permission is missing: {name}"
-    )))
+    call.permitted(permission)
 }
 
 /// A patient deleted in the program, and everything attached to it, refuses all writes.

@@ -14,6 +14,11 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 pub(crate) struct Text<'a>(Cow<'a, str>);
 
 impl<'a> Text<'a> {
+    /// A text that another spelling of the value was turned into.
+    pub(crate) fn of(text: impl Into<Cow<'a, str>>) -> Self {
+        Self(text.into())
+    }
+
     /// Without the blanks around it; empty stands for absent.
     pub(crate) fn get(&self) -> &str {
         self.0.trim()
@@ -30,6 +35,11 @@ impl<'a> Text<'a> {
 pub(crate) struct Int(Option<i64>);
 
 impl Int {
+    /// `None` stands for what is no number.
+    pub(crate) const fn of(number: Option<i64>) -> Self {
+        Self(number)
+    }
+
     pub(crate) const fn get(self) -> Option<i64> {
         self.0
     }
@@ -46,6 +56,11 @@ impl Default for Int {
 pub(crate) struct Flag(Option<bool>);
 
 impl Flag {
+    /// `None` stands for what is no flag.
+    pub(crate) const fn of(flag: Option<bool>) -> Self {
+        Self(flag)
+    }
+
     pub(crate) const fn get(self) -> Option<bool> {
         self.0
     }
@@ -62,6 +77,11 @@ impl Default for Flag {
 pub(crate) struct Amount(Option<f64>);
 
 impl Amount {
+    /// `None` stands for what is no number.
+    pub(crate) const fn of(amount: Option<f64>) -> Self {
+        Self(amount)
+    }
+
     pub(crate) const fn get(self) -> Option<f64> {
         self.0
     }

@@ -97,11 +97,8 @@ impl Office {
     pub(crate) async fn documented() -> Self {
         let mut rows = HashMap::new();
         for (path, name) in [
-            ("securityperms", "securityperms.get"),
             ("recalltypes", "recalltypes.get"),
             ("definitions", "definitions.get"),
-            ("clinics", "clinics.get"),
-            ("providers", "providers.get"),
             ("patients/Simple", "patients.simple.get"),
             ("appointments", "appointments.get"),
             ("recalls", "recalls.get"),
@@ -109,6 +106,11 @@ impl Office {
             rows.insert(path.to_owned(), fixture(name));
         }
         rows.insert("histappointments".to_owned(), Vec::new());
+        rows.insert("signalods".to_owned(), Vec::new());
+        // The documented key may also send queries; this office is one of lists.
+        let mut granted = fixture("securityperms.get");
+        granted.retain(|row| row["Permission"] != "ApiQueries");
+        rows.insert("securityperms".to_owned(), granted);
         let version =
             json!({"PrefNum": 1, "PrefName": "ProgramVersion", "ValueString": "25.3.12.0"});
         rows.insert("preferences".to_owned(), vec![version]);

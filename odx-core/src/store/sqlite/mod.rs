@@ -2,12 +2,14 @@
 
 mod acks;
 mod due;
+mod effect;
 mod failure;
 mod inbox;
 mod page;
 mod schema;
 mod seen;
 mod suppress;
+mod together;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -22,12 +24,13 @@ use tokio::sync::watch;
 use self::failure::{damaged, failed, refuse};
 use super::view::DigestKey;
 use super::{
-    AckCommit, Counts, Departure, Due, DueQuery, Epoch, LastSeen, Opening, PageCommit, PageOutcome,
-    Parked, SourceState, Standing, StateStore, pairing,
+    AckCommit, Counts, Departure, Due, DueQuery, EffectClaim, EffectCommit, EffectRow, Epoch,
+    LastSeen, Opening, PageCommit, PageOutcome, Parked, SourceState, Standing, StateStore, pairing,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::{broken, reach};
-use crate::id::{ExternalId, ExternalIds, IdScheme, SinkId, SourceId};
+use crate::hash::IdempotencyKey;
+use crate::id::{ExternalId, ExternalIds, IdScheme, OutletId, SinkId, SourceId};
 use crate::model::RecordKind;
 use crate::push::Delivery;
 use crate::sink::{Account, Suppression};
@@ -47,9 +50,12 @@ pub struct SqliteStore {
 
 struct Inner {
     path: PathBuf,
-    writer: Mutex<Connection>,
+    /// A fair lock: whoever waits gets their turn, however much comes in.
+    writer: tokio::sync::Mutex<Connection>,
     reader: Mutex<Connection>,
     key: DigestKey,
+    /// Deliveries that wait for the next transaction.
+    queue: together::Queue,
     /// Rings whenever a delivery has been stored.
     bell: watch::Sender<()>,
     // Held until the store goes: the lock ends with it, also at kill -9.
@@ -126,9 +132,10 @@ impl SqliteStore {
         Ok(Self {
             inner: Arc::new(Inner {
                 path,
-                writer: Mutex::new(writer),
+                writer: tokio::sync::Mutex::new(writer),
                 reader: Mutex::new(reader),
                 key: DigestKey(key),
+                queue: together::Queue::default(),
                 bell: watch::Sender::new(()),
                 _lock: lock,
             }),
@@ -142,7 +149,7 @@ impl SqliteStore {
     ) -> Result<T> {
         let inner = Arc::clone(&self.inner);
         blocking(move || {
-            let mut db = inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut db = inner.writer.blocking_lock();
             // Immediate: a transaction that begins by reading cannot become a writer.
             let transaction = db
                 .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -176,12 +183,16 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        // The message of a panic may quote data.
-        Err(_) => Err(Error::new(
-            ErrorKind::Bug,
-            "a state transaction ended in a panic; it was rolled back",
-        )),
+        Err(_) => Err(stopped_by_a_panic()),
     }
+}
+
+/// The message of a panic may quote data.
+fn stopped_by_a_panic() -> Error {
+    Error::new(
+        ErrorKind::Bug,
+        "a state transaction ended in a panic; it was rolled back",
+    )
 }
 
 fn lock(path: &Path) -> Result<File> {
@@ -456,14 +467,8 @@ impl StateStore for SqliteStore {
     }
 
     async fn receive(&self, source: &SourceId, delivery: Delivery) -> Result<bool> {
-        let source = source.clone();
-        let fresh = self
-            .write(move |db, _| inbox::receive(db, &source, &delivery))
-            .await?;
-        if fresh {
-            self.inner.bell.send_replace(());
-        }
-        Ok(fresh)
+        reach("receive.before");
+        together::receive(&self.inner, source, delivery).await
     }
 
     async fn inbox(&self, source: &SourceId, most: usize) -> Result<Vec<Delivery>> {
@@ -572,5 +577,30 @@ impl StateStore for SqliteStore {
             Ok(())
         })
         .await
+    }
+
+    async fn open_outlet(&self, outlet: &OutletId) -> Result<Epoch> {
+        let outlet = outlet.clone();
+        self.write(move |db, _| effect::open(db, &outlet)).await
+    }
+
+    async fn effect(&self, outlet: &OutletId, key: &IdempotencyKey) -> Result<Option<EffectRow>> {
+        let (outlet, key) = (outlet.clone(), key.clone());
+        self.read(move |db, _| effect::effect(db, &outlet, &key))
+            .await
+    }
+
+    async fn claim_effect(&self, claim: EffectClaim) -> Result<bool> {
+        self.write(move |db, _| effect::claim(db, &claim)).await
+    }
+
+    async fn settle_effect(&self, commit: EffectCommit) -> Result<()> {
+        self.write(move |db, _| effect::settle(db, &commit)).await
+    }
+
+    async fn open_effects(&self, outlet: &OutletId, limit: usize) -> Result<Vec<EffectRow>> {
+        let outlet = outlet.clone();
+        self.read(move |db, _| effect::open_effects(db, &outlet, limit))
+            .await
     }
 }

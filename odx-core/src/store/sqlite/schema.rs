@@ -12,7 +12,8 @@ const APPLICATION_ID: i32 = 0x6f64_7831;
 /// One step per schema version, oldest first. Never edit one that was released.
 const MIGRATIONS: &[&str] = &[
     include_str!("schema/0001.sql"),
-    include_str!("schema/0002.sql"),
+    include_str!("schema/0002_inbox.sql"),
+    include_str!("schema/0003_effect.sql"),
 ];
 
 /// Brings the file to the newest schema, or refuses it with a sentence.

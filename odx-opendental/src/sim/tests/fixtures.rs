@@ -99,6 +99,15 @@ async fn patients_look_as_printed() {
 }
 
 #[tokio::test]
+async fn operatories_look_as_printed() {
+    let (_practice, client) = office().await;
+    same_shape(&client, "/operatories", printed!("operatories.get")).await;
+    let single = printed!("operatories.single.get");
+    same_shape(&client, "/operatories/1", single).await;
+    assert_eq!(client.get("/operatories/99").await.status, 404);
+}
+
+#[tokio::test]
 async fn the_patient_picker_prints_zip_as_a_number_when_it_can() {
     let (practice, client) = office().await;
     let mut row = PatientRow::new("Zipcode", "Plain");

@@ -119,7 +119,7 @@ async fn a_missing_permission_is_a_401_for_exactly_its_methods() {
     for gone in [Permission::ReadAll, Permission::Comm, Permission::AllOthers] {
         let (_practice, client, keys) = office("25.3.1", &without(gone)).await;
         for (method, path, body, needs, _) in calls(keys) {
-            let got = client.ask(method, &path, body.to_string()).await;
+            let got = client.send(method, &path, &body.to_string()).await;
             let refused = got.status == 401;
             assert_eq!(refused, needs == gone, "{method} {path}: {}", got.text());
             assert!(
@@ -140,7 +140,7 @@ async fn an_office_too_old_for_a_write_answers_400() {
         let parts =
             |text: &str| -> Vec<u16> { text.split('.').map(|n| n.parse().unwrap()).collect() };
         for (method, path, body, _, since) in calls(keys) {
-            let got = client.ask(method, &path, body.to_string()).await;
+            let got = client.send(method, &path, &body.to_string()).await;
             let too_old = parts(old) < parts(since);
             assert_eq!(
                 got.status == 400,
@@ -181,7 +181,7 @@ async fn a_deleted_patient_refuses_every_write() {
         if needs == Permission::ReadAll || method == "DELETE" {
             continue;
         }
-        let got = client.ask(method, &path, body.to_string()).await;
+        let got = client.send(method, &path, &body.to_string()).await;
         assert_eq!(
             (got.status, got.text().as_str()),
             (404, "Patient not found"),

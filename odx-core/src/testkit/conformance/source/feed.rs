@@ -22,6 +22,8 @@ pub(super) struct Feed {
     pub(super) shown: Records,
     /// Pages after which a pass is taken for one that never ends.
     most: usize,
+    /// The extent of a pass that shows every change.
+    changes: Extent,
 }
 
 /// The pages of one pass.
@@ -38,6 +40,7 @@ impl Feed {
             cursor: None,
             shown: Records::new(),
             most: 200 + 20 * practice.there.len(),
+            changes: practice.harness.extent_of_changes(),
         }
     }
 
@@ -53,6 +56,10 @@ impl Feed {
 
     /// Asks for the next page and goes nowhere.
     pub(super) async fn pull(&self, extent: Extent) -> Result<Page> {
+        let extent = match extent {
+            Extent::Changes => self.changes,
+            everything => everything,
+        };
         let request = PullRequest::after(self.cursor.clone()).with_extent(extent);
         match tokio::time::timeout(LONGEST, self.source.pull(request)).await {
             Ok(page) => page,

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 
 use crate::error::Result;
 use crate::model::{Record, RecordKey, RecordKind};
-use crate::source::PracticeSource;
+use crate::source::{Extent, PracticeSource};
 use crate::testkit::SourceFault;
 use crate::testkit::conformance::Supported;
 
@@ -86,6 +86,14 @@ pub trait SourceHarness: Sized + Send + Sync + 'static {
     /// most checks write three times as many.
     fn page_size(&self) -> usize {
         5
+    }
+
+    /// What must be asked for to be shown every change. Where a practice tells of
+    /// some kinds only what there is, and never what changed, that is
+    /// `Extent::Everything`: say which in a second harness whose
+    /// [`kinds`](Self::kinds) leave them out.
+    fn extent_of_changes(&self) -> Extent {
+        Extent::Changes
     }
 
     /// The kinds of record this practice has and the adapter reads. Few practices

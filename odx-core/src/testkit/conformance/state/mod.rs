@@ -7,7 +7,9 @@
 
 mod acks;
 mod bench;
+mod deliveries;
 mod due;
+mod effects;
 mod lasting;
 mod opt_outs;
 mod pages;
@@ -28,12 +30,27 @@ pub use acks::{
     an_acknowledgement_does_not_reconcile, the_same_acknowledgement_twice_is_one,
     what_is_set_aside_is_listed_until_it_is_cleared,
 };
+pub use deliveries::{
+    a_delivery_that_comes_again_is_known_for_days,
+    a_delivery_that_is_not_stored_is_not_acknowledged, a_delivery_waits_for_the_page_that_says_it,
+    deliveries_come_out_as_they_came_in, deliveries_of_two_offices_never_mix,
+    deliveries_that_come_at_once_are_each_stored_once, reopening_remembers_deliveries,
+    what_was_told_is_never_undone_by_what_is_older,
+    what_was_told_is_no_sign_that_the_source_can_be_read,
+    whoever_waits_for_a_delivery_is_woken_by_theirs,
+};
 pub use due::{
     a_household_is_due_on_its_again_day_and_not_before,
     a_household_that_departed_is_due_until_it_is_reconciled,
     a_limit_is_kept_and_nobody_is_left_out,
     a_parked_op_brings_its_household_back_when_its_time_has_come,
     a_walk_with_after_sees_every_household_once,
+};
+pub use effects::{
+    a_stale_outlet_claims_and_settles_nothing, an_effect_has_one_claim_at_a_time,
+    an_older_attempt_settles_nothing, effects_of_two_outlets_never_mix,
+    open_effects_are_listed_until_they_are_done, reopening_remembers_effects,
+    what_has_ended_is_never_claimed_again,
 };
 pub use lasting::{
     a_newer_schema_is_refused_with_a_remedy, an_older_schema_is_migrated,
@@ -171,6 +188,13 @@ macro_rules! __state_checks {
             an_opt_out_ends_when_two_listings_do_not_show_it
             an_opt_out_that_cannot_be_read_denies_everything
             reopening_remembers_opt_outs
+            an_effect_has_one_claim_at_a_time
+            what_has_ended_is_never_claimed_again
+            an_older_attempt_settles_nothing
+            a_stale_outlet_claims_and_settles_nothing
+            effects_of_two_outlets_never_mix
+            open_effects_are_listed_until_they_are_done
+            reopening_remembers_effects
             reopening_remembers_the_mirror
             reopening_remembers_what_was_sent
             reopening_remembers_stops
@@ -178,6 +202,16 @@ macro_rules! __state_checks {
             a_newer_schema_is_refused_with_a_remedy
             an_older_schema_is_migrated
             two_processes_do_not_disturb_each_other
+            a_delivery_waits_for_the_page_that_says_it
+            a_delivery_that_comes_again_is_known_for_days
+            deliveries_come_out_as_they_came_in
+            reopening_remembers_deliveries
+            deliveries_of_two_offices_never_mix
+            whoever_waits_for_a_delivery_is_woken_by_theirs
+            deliveries_that_come_at_once_are_each_stored_once
+            a_delivery_that_is_not_stored_is_not_acknowledged
+            what_was_told_is_never_undone_by_what_is_older
+            what_was_told_is_no_sign_that_the_source_can_be_read
             nothing_of_a_patient_is_shown
         }
     };
