@@ -9,7 +9,7 @@
 //!
 //! ```no_run
 //! # use odx_core::engine::Shutdown;
-//! # use odx_core::serve::{ServeLimits, ServedBody, serve};
+//! # use odx_core::serve::{ServeLimits, ServedBody, listen, serve};
 //! # async fn example<S, B>(router: S) -> odx_core::Result<()>
 //! # where
 //! #     S: tower_service::Service<http::Request<ServedBody>, Response = http::Response<B>, Error = std::convert::Infallible>
@@ -18,7 +18,7 @@
 //! #     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
 //! #     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 //! # {
-//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await.map_err(odx_core::serve::unbound)?;
+//! let listener = listen(([127, 0, 0, 1], 8080).into())?;
 //! let (shutdown, stop) = Shutdown::new();
 //! serve(listener, router, ServeLimits::default(), stop).await
 //! # }
@@ -37,7 +37,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tower_service::Service;
 
@@ -49,6 +49,8 @@ use crate::error::{Error, ErrorKind, Result};
 pub use self::tls::Tls;
 pub use self::watch::ServedBody;
 
+/// Connections that the system keeps until they are accepted.
+const KNOCKING: u32 = 4096;
 /// So long a server rests that cannot accept, for want of descriptors.
 const REST: Duration = Duration::from_millis(100);
 
@@ -183,8 +185,28 @@ where
     accept(listener, service, limits, stop, attend).await
 }
 
-/// What a failure to bind a port means.
-pub fn unbound(cause: std::io::Error) -> Error {
+/// Listens on an address, with room for many who knock at once: where a crowd
+/// fills the usual room, the next one is not heard for a second.
+///
+/// # Errors
+/// [`ErrorKind::Config`] if the address is taken or not of this machine.
+pub fn listen(address: SocketAddr) -> Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    };
+    socket
+        .and_then(|socket| {
+            // Or a new start would wait for what the last one has closed.
+            #[cfg(unix)]
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            socket.listen(KNOCKING)
+        })
+        .map_err(unbound)
+}
+
+fn unbound(cause: std::io::Error) -> Error {
     Error::new(
         ErrorKind::Config,
         "the address cannot be listened on: another program may have it, or it is not of this machine",
@@ -223,7 +245,7 @@ where
             () = stop.wait() => break,
         };
         // Without a ticket the stream is closed here.
-        if let Some(ticket) = door.admit(peer.ip(), &limits) {
+        if let Some(ticket) = door.admit(peer.ip(), speaks(&stream), &limits) {
             let service = Peered {
                 service: service.clone(),
                 peer,
@@ -252,6 +274,19 @@ where
 async fn hold(work: impl Future<Output = ()>, ticket: Ticket, inside: mpsc::Sender<()>) {
     work.await;
     drop((ticket, inside));
+}
+
+/// Whether something has come already. Whoever has something to say mostly has
+/// said it by the time it is accepted; the runtime would notice only later, and
+/// a crowd of silent ones would have taken its place.
+fn speaks(stream: &TcpStream) -> bool {
+    #[cfg(unix)]
+    let same = std::os::fd::AsFd::as_fd(stream).try_clone_to_owned();
+    #[cfg(windows)]
+    let same = std::os::windows::io::AsSocket::as_socket(stream).try_clone_to_owned();
+    same.map(std::net::TcpStream::from)
+        .and_then(|same| same.peek(&mut [0]))
+        .is_ok_and(|some| some > 0)
 }
 
 fn is_of_the_connection(error: &std::io::Error) -> bool {

@@ -14,7 +14,7 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use odx_core::ErrorKind;
 use odx_core::engine::{Shutdown, Stop};
-use odx_core::serve::{ServeLimits, Tls, serve, serve_tls};
+use odx_core::serve::{ServeLimits, Tls, listen, serve, serve_tls};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -41,7 +41,7 @@ struct Served {
 }
 
 async fn served(router: Router, limits: ServeLimits) -> Served {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.local_addr().unwrap();
     let (shutdown, stop) = Shutdown::new();
     let done = tokio::spawn(serve(listener, router, limits, stop));
@@ -236,6 +236,9 @@ async fn plain_http_is_served_on_loopback_only() {
     assert_eq!(error.kind(), ErrorKind::Config);
     let text = error.to_string();
     assert!(text.contains("configure a certificate"), "{text}");
+    let taken = listen(([127, 0, 0, 1], 0).into()).unwrap();
+    let error = listen(taken.local_addr().unwrap()).unwrap_err();
+    assert!(error.to_string().contains("another program"), "{error}");
 }
 
 /// A certificate for localhost and its key, in files.

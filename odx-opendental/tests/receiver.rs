@@ -16,7 +16,7 @@ use axum::Router;
 use odx_core::engine::Shutdown;
 use odx_core::http::{Client, ClientSettings, Method};
 use odx_core::push::Delivery;
-use odx_core::serve::{ServeLimits, serve};
+use odx_core::serve::{ServeLimits, listen, serve};
 use odx_core::store::{SqliteStore, StateStore};
 use odx_core::testkit::Canaries;
 use odx_core::{ErrorKind, Secret, SourceId};
@@ -24,7 +24,7 @@ use odx_opendental::{Receiver, ReceiverCounts, ReceiverSettings, SYSTEM};
 use reqwest::header::AUTHORIZATION;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 const PATH: &str = "Zq8_r2-PfK0aLm91";
 const APPOINTMENT: &str = include_str!("fixtures/event.appointment.json");
@@ -65,7 +65,7 @@ impl Desk {
         let service = Router::new()
             .route("/", axum::routing::get(|| async { "mine" }))
             .nest("/opendental", receiver.router());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
         let address = listener.local_addr().unwrap();
         let (shutdown, stop) = Shutdown::new();
         tokio::spawn(serve(listener, service, limits, stop));

@@ -10,12 +10,11 @@ use std::sync::Arc;
 use axum::Router;
 use clap::{Parser, Subcommand};
 use odx_core::engine::Stop;
-use odx_core::serve::{ServeLimits, serve};
+use odx_core::serve::{ServeLimits, listen, serve};
 use odx_core::store::SqliteStore;
 use odx_core::{Secret, SourceId};
 use odx_opendental::{Receiver, ReceiverSettings, SYSTEM};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
 use crate::load::{Load, Seen};
@@ -72,7 +71,7 @@ async fn receive(state: &Path) -> Result<(), Failure> {
     let office = (SourceId::new(SYSTEM, "bench")?, Secret::new(KEY));
     let settings = ReceiverSettings::new(Secret::new(PATH));
     let receiver = Receiver::new(settings, [office], store)?;
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let listener = listen(([127, 0, 0, 1], 0).into())?;
     println!("{}", listener.local_addr()?);
     // All senders are this machine.
     let limits = ServeLimits::default().with_connections(256, 256);

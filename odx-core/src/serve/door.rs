@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 use super::ServeLimits;
-use super::watch::Watch;
+use super::watch::{SILENT, Watch};
 
 /// The connections there are.
 pub(super) struct Door {
@@ -54,18 +54,24 @@ impl Door {
     }
 
     /// A place for a connection from there, if need be that of another. None:
-    /// everybody inside is busy.
-    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, limits: &ServeLimits) -> Option<Ticket> {
+    /// everybody inside is busy, or has at least begun to speak where the
+    /// newcomer has not.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        peer: IpAddr,
+        speaks: bool,
+        limits: &ServeLimits,
+    ) -> Option<Ticket> {
         let peer = network(peer);
         let now = Instant::now();
         let mut inside = self.lock();
         let of_peer = inside.by_number.values().filter(|one| one.0 == peer);
         if of_peer.count() >= self.per_peer {
-            inside.make_room(now, |of| of == peer)?;
+            inside.make_room(now, speaks, |of| of == peer)?;
         } else if inside.by_number.len() >= self.connections {
-            inside.make_room(now, |_| true)?;
+            inside.make_room(now, speaks, |_| true)?;
         }
-        let watch = Arc::new(Watch::new(now, limits));
+        let watch = Arc::new(Watch::new(now, limits, speaks));
         inside.next += 1;
         let number = inside.next;
         inside.by_number.insert(number, (peer, Arc::clone(&watch)));
@@ -79,13 +85,19 @@ impl Door {
 
 impl Inside {
     /// Ends the one that has shown the least for the longest.
-    fn make_room(&mut self, now: Instant, among: impl Fn(IpAddr) -> bool) -> Option<()> {
+    fn make_room(
+        &mut self,
+        now: Instant,
+        speaks: bool,
+        among: impl Fn(IpAddr) -> bool,
+    ) -> Option<()> {
         let mut least = None;
         for (number, (peer, watch)) in &self.by_number {
             if !among(*peer) {
                 continue;
             }
             if let Some(standing) = watch.dispensable(now)
+                && (speaks || standing.0 == SILENT)
                 && least.is_none_or(|(other, _)| standing < other)
             {
                 least = Some((standing, *number));

@@ -19,6 +19,9 @@ const BEGUN: Duration = Duration::from_millis(500);
 /// Whoever was too slow has so long to take the answer that says so.
 const LAST_WORD: Duration = Duration::from_secs(2);
 
+/// The rank of those who have not said anything.
+pub(super) const SILENT: u8 = 0;
+
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -58,14 +61,15 @@ struct State {
 }
 
 impl Watch {
-    pub(super) fn new(now: Instant, limits: &ServeLimits) -> Self {
+    pub(super) fn new(now: Instant, limits: &ServeLimits, speaks: bool) -> Self {
+        let step = if speaks { Step::Head } else { Step::Waiting };
         Self {
             header_time: limits.header_time,
             body_time: limits.body_time,
             answer_time: limits.answer_time,
             idle: limits.idle,
             state: Mutex::new(State {
-                step: Step::Waiting,
+                step,
                 since: now,
                 until: now + limits.header_time,
                 trusted: false,
@@ -191,10 +195,11 @@ impl Watch {
     pub(super) fn dispensable(&self, now: Instant) -> Option<(u8, Instant)> {
         let state = self.lock();
         let rank = match state.step {
-            Step::Waiting | Step::Head if !state.trusted => 0,
-            Step::Waiting => 1,
-            Step::Head => 2,
-            Step::Body | Step::Answer if now.duration_since(state.since) >= BEGUN => 3,
+            Step::Waiting if !state.trusted => SILENT,
+            Step::Head if !state.trusted => 1,
+            Step::Waiting => 2,
+            Step::Head => 3,
+            Step::Body | Step::Answer if now.duration_since(state.since) >= BEGUN => 4,
             Step::Body | Step::Answer | Step::Work => return None,
         };
         Some((rank, state.since))
