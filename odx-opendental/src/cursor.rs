@@ -106,6 +106,10 @@ struct Pass {
     /// for from.
     #[serde(default, skip_serializing_if = "is_default")]
     since: Option<NaiveDateTime>,
+    /// The office's clock at the news of this pass: before anything that they
+    /// could make one miss.
+    #[serde(default, skip_serializing_if = "is_default")]
+    at: Option<NaiveDateTime>,
     /// The key that the last page of a query went up to.
     #[serde(default, skip_serializing_if = "is_default")]
     after: i64,
@@ -140,6 +144,9 @@ pub(crate) enum Route {
     Lists,
     /// Queries where they save requests.
     Queries,
+    /// The same, but whole lists by their large pages: a query holds 100 rows
+    /// whatever the mode.
+    Both,
 }
 
 /// What is being read.
@@ -190,7 +197,16 @@ const fn stages(route: Route, reach: Reach) -> &'static [Stage] {
         (Route::Lists, Reach::Errand) => &[Touched, Recalls, Again],
         // News first: its clock and its digest are older than what is read then.
         (Route::Queries, Reach::First) => &[News, Joined, Touched, Again],
-        (Route::Queries, Reach::Changes) => &[
+        (Route::Both, Reach::First | Reach::Everything) => &[
+            News,
+            Patients,
+            Appointments,
+            Recalls,
+            OptOuts,
+            Touched,
+            Again,
+        ],
+        (Route::Queries | Route::Both, Reach::Changes) => &[
             Patients,
             Appointments,
             News,
@@ -201,7 +217,7 @@ const fn stages(route: Route, reach: Reach) -> &'static [Stage] {
             Signals,
         ],
         (Route::Queries, Reach::Everything) => &[News, Joined, Appointments, Touched, Again],
-        (Route::Queries, Reach::Errand) => &[RecallsChanged, Touched, Again],
+        (Route::Queries | Route::Both, Reach::Errand) => &[RecallsChanged, Touched, Again],
     }
 }
 
@@ -296,7 +312,7 @@ impl Feed {
     }
 
     fn begin(&mut self, reach: Reach, terms: &Terms) {
-        let route = terms.route();
+        let route = terms.route(self);
         let first = stages(route, reach).first().copied();
         let stage = first.unwrap_or(Stage::Patients);
         self.pass = Some(Pass {
@@ -305,6 +321,7 @@ impl Feed {
             stage,
             list: Listing::default(),
             since: self.appointments.at,
+            at: None,
             after: 0,
             news: None,
             shown: BTreeMap::new(),
@@ -392,7 +409,7 @@ impl Feed {
                 },
             },
             Stage::Again => match pass.route {
-                Route::Queries => Keys::chunks(self.again.iter().copied())
+                Route::Queries | Route::Both => Keys::chunks(self.again.iter().copied())
                     .into_iter()
                     .next()
                     .map_or(Ask::List(Call::SecurityPerms), |keys| {
@@ -577,6 +594,7 @@ impl Feed {
             Stage::News if pass.reach == Reach::First => Stage::Patients,
             Stage::News | Stage::OptOuts if pass.reach == Reach::Changes => Stage::Deleted,
             Stage::News => Stage::Patients,
+            Stage::OptOuts => Stage::Again,
             Stage::RecallsChanged => Stage::Touched,
             other => other,
         };
@@ -600,7 +618,7 @@ impl Feed {
         };
         pass.list.rows += u64::try_from(page.rows).unwrap_or(u64::MAX);
         pass.list.clock = pass.list.clock.or(page.clock);
-        let (clock, rows) = (pass.list.clock, pass.list.rows);
+        let (clock, rows) = (pass.at.or(pass.list.clock), pass.list.rows);
         for mark in [&mut feed.patients, &mut feed.appointments] {
             mark.seen = mark.seen.max(page.clock);
         }
@@ -651,8 +669,9 @@ impl Feed {
         let Some(pass) = feed.pass.as_mut() else {
             return (Step::To(feed, Vec::new()), Vec::new());
         };
+        // A page may be empty and tell no clock; the news always do.
         pass.list.clock = pass.list.clock.or(clock);
-        let clock = pass.list.clock;
+        let clock = pass.at.or(pass.list.clock);
         for (patient, recall) in shown {
             if again.contains(&patient) {
                 pass.shown.entry(patient).or_default().insert(recall);

@@ -9,7 +9,12 @@ use odx_core::source::{Plan, Route as Line};
 
 use crate::cursor::{Feed, Route, Stage};
 use crate::overlap::Overlap;
-use crate::query::PAGE;
+
+/// Rows of a query.
+const QUERIED: u64 = 100;
+
+/// Pages of so many rows make three lists cheaper than one joined query.
+const LARGE: u64 = 1000;
 
 /// What the office permits now.
 #[derive(Debug, Clone, Copy)]
@@ -25,11 +30,28 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
-    pub(crate) const fn route(&self) -> Route {
-        if self.queries {
-            Route::Queries
+    /// Where whole lists are read, by which way that takes fewer requests.
+    pub(crate) fn route(&self, feed: &Feed) -> Route {
+        if !self.queries {
+            return Route::Lists;
+        }
+        let rows = [
+            RecordKind::Patient,
+            RecordKind::Recall,
+            RecordKind::Appointment,
+        ]
+        .map(|kind| feed.rows(kind));
+        let by_lists = if rows.contains(&0) {
+            // Nothing is known yet: a few recalls and visits for each patient.
+            self.page >= LARGE
         } else {
-            Route::Lists
+            let lists: u64 = rows.iter().map(|&rows| requests(rows, self.page)).sum();
+            lists < requests(feed.rows(RecordKind::Patient), QUERIED)
+        };
+        if by_lists {
+            Route::Both
+        } else {
+            Route::Queries
         }
     }
 }
@@ -54,7 +76,7 @@ pub(crate) fn plan(feed: &Feed, terms: &Terms, closed: &str) -> Plan {
                 "one joined query for each 100 patients",
                 Some(feed.rows(RecordKind::Patient))
                     .filter(|&rows| rows > 0)
-                    .map(|rows| requests(rows, u64::try_from(PAGE).unwrap_or(100))),
+                    .map(|rows| requests(rows, QUERIED)),
                 "the key has ApiQueries: a query takes the place of three lists",
             ),
             Stage::Patients if changes => Line::new(
@@ -64,7 +86,7 @@ pub(crate) fn plan(feed: &Feed, terms: &Terms, closed: &str) -> Plan {
                 "patients/Simple can be asked for rows stamped since the last pass",
             ),
             Stage::Patients => Line::new("patients", "whole list", full(RecordKind::Patient), closed),
-            Stage::Appointments if changes || terms.queries => Line::new(
+            Stage::Appointments if changes || feed.route() == Route::Queries => Line::new(
                 "appointments",
                 "list of changes",
                 Some(1),

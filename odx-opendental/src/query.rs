@@ -21,7 +21,7 @@ mod pack;
 use chrono::{Datelike, NaiveDate, NaiveDateTime};
 use serde::{Deserialize, Serialize};
 
-use pack::{BOOKED, LAST_VISIT, RECALLS, VISITS};
+use pack::{LAST_VISIT, OPEN, RECALLS, VISITS};
 pub(crate) use pack::{RECALL_FIELDS, VISIT_FIELDS};
 
 /// Rows per statement: the documented cap of an answer.
@@ -35,7 +35,7 @@ const UTC_OFFSET: &str = "TIMESTAMPDIFF(SECOND,UTC_TIMESTAMP(),NOW())";
 pub enum Query {
     /// The clock alone: the cheapest way to learn whether queries are allowed.
     Clock,
-    /// Every patient with all recalls, booked visits and the last completed one,
+    /// Every patient with all recalls, visits that are not completed and the last one that was,
     /// one row each. Not the deleted ones: the lists do not show those either,
     /// so a listing means the same by either route, and going from one to the
     /// other makes nobody appear or vanish. That somebody was deleted is told at
@@ -209,7 +209,7 @@ fn patients(which: &str) -> String {
          AS OptOutEmail,\
          EXISTS(SELECT 1 FROM reactivation v WHERE v.PatNum=p.PatNum AND v.DoNotContact<>0) \
          AS DoNotContact,\
-         {RECALLS} AS Recalls,{BOOKED} AS Booked,{LAST_VISIT} AS LastVisit,\
+         {RECALLS} AS Recalls,{OPEN} AS OpenVisits,{LAST_VISIT} AS LastVisit,\
          {VISITS} AS Visits \
          FROM patient p WHERE {which} ORDER BY p.PatNum LIMIT {PAGE}"
     )

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use odx_core::{ErrorKind, Result};
+use odx_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
 use crate::client::{Answer, Api, Call};
@@ -75,33 +75,59 @@ impl Reference {
 
     /// Reads these anew. What cannot be read keeps its last value; without one,
     /// labels lack their texts.
+    ///
+    /// The permissions decide on the route, so no accident may hide them: they are
+    /// asked for twice, and an office that answers nothing at all is an error.
     pub(crate) async fn load(api: &Api, mut last: Self, calls: &[Call]) -> Result<Self> {
         let mut unanswered = 0;
+        let mut unsaid = None;
         for call in calls {
-            let failure = match api.get(call).await {
-                Ok(Some(answer)) => {
-                    unanswered = 0;
-                    if last.learn(api, call, &answer).is_some() {
-                        continue;
-                    }
-                    "not a list".to_owned()
-                }
-                Ok(None) => "not there".to_owned(),
-                Err(error) => match error.kind() {
-                    ErrorKind::Credentials | ErrorKind::RateLimited => return Err(error),
-                    kind => {
-                        unanswered += u8::from(kind == ErrorKind::Unavailable);
-                        error.chain()
-                    }
-                },
+            let Some(error) = last.ask(api, call).await? else {
+                unanswered = 0;
+                continue;
             };
-            tracing::warn!(what = call.what(), failure, "labels may lack their texts");
+            tracing::warn!(
+                what = call.what(),
+                failure = error.chain(),
+                "labels may lack their texts"
+            );
+            let accident = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Protocol);
+            unanswered += u8::from(accident);
             if unanswered == 2 {
                 // The office is off: the page that follows will say so.
-                break;
+                return if last.is_known() {
+                    Ok(last)
+                } else {
+                    Err(error)
+                };
+            }
+            if accident && *call == Call::SecurityPerms {
+                unsaid = Some(call);
             }
         }
+        if let Some(call) = unsaid
+            && let Some(error) = last.ask(api, call).await?
+        {
+            tracing::warn!(failure = error.chain(), "the permissions cannot be read");
+        }
         Ok(last)
+    }
+
+    /// Asks for one of these and learns it. What stands in the way of that alone
+    /// is returned, what stands in the way of everything fails.
+    async fn ask(&mut self, api: &Api, call: &Call) -> Result<Option<Error>> {
+        let lacks = |what| Some(Error::new(ErrorKind::Config, what));
+        match api.get(call).await {
+            Ok(Some(answer)) => Ok(match self.learn(api, call, &answer) {
+                Some(()) => None,
+                None => lacks("not a list"),
+            }),
+            Ok(None) => Ok(lacks("not there")),
+            Err(error) => match error.kind() {
+                ErrorKind::Credentials | ErrorKind::RateLimited => Err(error),
+                _ => Ok(Some(error)),
+            },
+        }
     }
 
     fn learn(&mut self, api: &Api, call: &Call, answer: &Answer) -> Option<()> {

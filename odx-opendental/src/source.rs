@@ -51,11 +51,6 @@ use crate::writer::{Choices, WriteBackSettings};
 use office::Office;
 pub(crate) use office::OverlapChoice;
 
-/// Rows that an address may send in one page before any was seen.
-const REMOTE_PAGE: usize = 100;
-/// As the vendor documents for addresses inside the office.
-const INSIDE_PAGE: usize = 1000;
-
 /// One Open Dental database, read through the vendor's REST API.
 pub struct OpenDental {
     id: SourceId,
@@ -152,11 +147,8 @@ impl OpenDental {
     }
 
     fn terms(&self) -> Terms {
-        let inside = self.api.current().is_some_and(crate::config::is_inside);
-        let usual = if inside { INSIDE_PAGE } else { REMOTE_PAGE };
-        let page = self.api.longest_page().max(usual);
-        self.office
-            .terms(u64::try_from(page).unwrap_or(u64::MAX), self.clock.now())
+        let page = u64::try_from(self.api.longest_page()).unwrap_or(u64::MAX);
+        self.office.terms(page, self.clock.now())
     }
 
     /// Asks for a list. A list that is not there was a wrong address.

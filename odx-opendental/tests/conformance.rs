@@ -16,16 +16,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 use odx_core::model::{
-    Appointment, AppointmentStatus, Channel, Patient, PatientStatus, Permission, Phone, Recall,
-    Record, RecordKey, RecordKind,
+    Appointment, AppointmentStatus, Channel, OptOut, Patient, PatientStatus, Permission, Phone,
+    Recall, Record, RecordKey, RecordKind,
 };
 use odx_core::source::{Extent, PracticeSource};
-use odx_core::testkit::SourceFault;
 use odx_core::testkit::conformance::{SourceHarness, Supported};
+use odx_core::testkit::{self, SourceFault};
 use odx_core::{Result, Secret, SourceId};
 use odx_opendental::sim::{
-    AppointmentRow, Fault, NO_DATE, NO_DATE_TIME, PatientRow, Practice, PracticeBuilder, RecallRow,
-    RowOrder, Server,
+    AppointmentRow, Fault, NO_DATE, NO_DATE_TIME, PatientRow, Permission as ApiPermission,
+    Practice, PracticeBuilder, RecallRow, RowOrder, Server,
 };
 use odx_opendental::{Credentials, OpenDental, SYSTEM};
 
@@ -35,6 +35,7 @@ struct Office {
     server: Server,
     kinds: Vec<RecordKind>,
     extent: Extent,
+    page: usize,
 }
 
 impl Office {
@@ -52,7 +53,43 @@ impl Office {
                 RecordKind::Appointment,
             ],
             extent: Extent::Everything,
+            page: 5,
         }
+    }
+
+    /// A key that may send queries: every change of every kind is told.
+    async fn with_queries(builder: PracticeBuilder) -> Self {
+        let permissions = [
+            ApiPermission::ReadAll,
+            ApiPermission::Comm,
+            ApiPermission::Queries,
+        ];
+        let practice = builder
+            .with_patients(0)
+            .with_permissions(&permissions)
+            .build()
+            .unwrap();
+        let server = practice.serve().await.unwrap();
+        Self {
+            practice,
+            server,
+            kinds: RecordKind::ALL.to_vec(),
+            extent: Extent::Changes,
+            // A query's pages hold 100 rows, and three times this are written.
+            page: 40,
+        }
+    }
+
+    fn write_opt_out(&self, opt_out: &OptOut) {
+        let patient = number(opt_out.patient.native());
+        if opt_out.denies(Channel::Voice) {
+            self.practice.do_not_contact(patient);
+        } else {
+            self.practice.may_contact_again(patient);
+        }
+        let flag = |channel| i64::from(opt_out.denies(channel));
+        self.practice
+            .opt_out(patient, flag(Channel::Sms), flag(Channel::Email));
     }
 
     /// The same key, and the kinds whose changes can be asked for.
@@ -107,7 +144,7 @@ impl Office {
                     self.practice.add_appointment(row);
                 }
             }
-            Record::OptOut(_) => panic!("no kind of this office"),
+            Record::OptOut(opt_out) => self.write_opt_out(opt_out),
         }
     }
 
@@ -237,6 +274,15 @@ fn kept(mut record: Record) -> Record {
         // Labels are the office's own statuses and types, not free words.
         patient.labels.clear();
     }
+    if let Record::OptOut(opt_out) = &mut record {
+        // Who is not to be contacted is not, by any channel.
+        let all = opt_out.denies(Channel::Voice);
+        let denied: Vec<_> = [Channel::Sms, Channel::Email, Channel::Voice]
+            .into_iter()
+            .filter(|channel| all || opt_out.denies(*channel))
+            .collect();
+        *opt_out = testkit::opt_out(opt_out.patient.native(), &denied);
+    }
     record
 }
 
@@ -282,7 +328,10 @@ impl SourceHarness for Office {
             RecordKind::Patient => self.practice.delete_patient(native),
             RecordKind::Recall => self.practice.delete_recall(native),
             RecordKind::Appointment => self.practice.delete_appointment(native),
-            RecordKind::OptOut => panic!("no kind of this office"),
+            RecordKind::OptOut => {
+                self.practice.opt_out(native, 0, 0);
+                self.practice.may_contact_again(native);
+            }
         }
         Ok(())
     }
@@ -310,8 +359,24 @@ impl SourceHarness for Office {
     }
 
     async fn put_unreadable(&self, record: Record, spoiled: &str) -> Supported {
+        let asked = self.kinds.contains(&RecordKind::OptOut);
+        match record.kind() {
+            RecordKind::OptOut => {
+                return Supported::No("flags are asked for as 0 or 1: nothing else comes back");
+            }
+            RecordKind::Patient if asked => {
+                return Supported::No(
+                    "a patient comes by query and by list, and each row has its own hash",
+                );
+            }
+            _ => {}
+        }
         self.spoil(&record, spoiled);
         Supported::Yes
+    }
+
+    fn page_size(&self) -> usize {
+        self.page
     }
 
     async fn put_late(&self, record: Record, by: Duration) -> Supported {
@@ -374,6 +439,10 @@ macro_rules! otherwise {
 
             fn extent_of_changes(&self) -> Extent {
                 self.0.extent_of_changes()
+            }
+
+            fn page_size(&self) -> usize {
+                self.0.page_size()
             }
 
             fn source(&self) -> Arc<dyn PracticeSource> {
@@ -444,5 +513,14 @@ otherwise!(
         .with_strict_since(true)
 );
 
+/// Queries, at an office whose keys are random numbers.
+struct Asked(Office);
+otherwise!(
+    Asked,
+    with_queries,
+    Practice::builder(10).with_random_primary_keys()
+);
+
+odx_core::source_conformance!(asked, Asked);
 odx_core::source_conformance!(by_stamp, ByStamp);
 odx_core::source_conformance!(shuffled, Shuffled);

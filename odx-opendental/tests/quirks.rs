@@ -330,7 +330,7 @@ async fn an_office_that_is_offline_is_retried_and_asked_little() {
     let source = office.source();
     let error = first(&source).await.unwrap_err();
     assert_eq!(error.disposition(), Disposition::Retry { after: None });
-    assert_eq!(office.asked().await.len(), 3, "two in vain, and the page");
+    assert_eq!(office.asked().await.len(), 2, "two in vain");
     // What was learned while it was off is not kept.
     office.say_nothing_special();
     first(&source).await.unwrap();

@@ -2,7 +2,7 @@
 
 use odx_core::model::RecordKind;
 
-use super::{Feed, Reach, Step};
+use super::{Feed, Reach, Route, Step};
 use crate::plan::Terms;
 use crate::query::NewsMark;
 use crate::raw::{Item, NewsPage};
@@ -21,7 +21,8 @@ impl Feed {
             return Step::To(feed, Vec::new());
         };
         if let Some(state) = &page.state {
-            if pass.reach != Reach::Changes {
+            pass.at = Some(state.at);
+            if pass.reach != Reach::Changes && pass.route == Route::Queries {
                 // Everybody is about to be listed, opt-outs and all.
                 feed.opt_outs = Some(state.opt_outs.clone());
             } else if feed.opt_outs.as_ref() != Some(&state.opt_outs) {

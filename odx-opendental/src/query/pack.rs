@@ -29,13 +29,14 @@ macro_rules! visit {
     };
 }
 
-/// Every visit on the book, not only the next: when that one is broken, the one
-/// after it must be known. A past one that was never completed still counts as
-/// booked with the vendor, so no day bounds them.
-pub(super) const BOOKED: &str = concat!(
+/// Every visit that was not completed: booked ones, since the one after the next
+/// must be known when that one is broken, and those that are broken, planned or
+/// wait to be booked. A past one that was never completed still counts as booked
+/// with the vendor, so no day bounds them.
+pub(super) const OPEN: &str = concat!(
     "(SELECT CONCAT(COUNT(*),':',IFNULL(GROUP_CONCAT(",
     visit!(),
-    " ORDER BY a.AptNum),'')) FROM appointment a WHERE a.PatNum=p.PatNum AND a.AptStatus IN (1,4))"
+    " ORDER BY a.AptNum),'')) FROM appointment a WHERE a.PatNum=p.PatNum AND a.AptStatus<>2)"
 );
 
 /// The keys of all visits, so that a listing shows of each that it is there.

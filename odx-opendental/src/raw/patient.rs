@@ -18,15 +18,15 @@ use crate::wire::{self, Int, Text};
 /// A page of `Query::Patients` or `Query::PatientsOf`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct JoinedPage {
-    /// Of each patient: the patient, every recall, every booked visit and the
-    /// last completed one.
+    /// Of each patient: the patient, every recall, every visit that is not completed
+    /// and the last one that was.
     pub changes: Vec<Change>,
     /// Of each patient whose row could be read, also of those who did not opt out
     /// of anything.
     pub opt_outs: Vec<OptOut>,
     /// The keys of all their visits, booked or not: these are there.
     pub visits: Vec<i64>,
-    /// Whose recalls and booked visits are all among the changes: what is known of
+    /// Whose recalls and open visits are all among the changes: what is known of
     /// them beyond these is gone.
     pub complete: Vec<i64>,
     /// Whose recalls or visits are not all there: to be read again by key, in
@@ -123,7 +123,7 @@ struct Joined<'a> {
     #[serde(borrow)]
     recalls: Text<'a>,
     #[serde(borrow)]
-    booked: Text<'a>,
+    open_visits: Text<'a>,
     #[serde(borrow)]
     last_visit: Text<'a>,
     #[serde(borrow)]
@@ -163,7 +163,7 @@ pub(crate) fn patients(rows: &[&RawValue], reference: &Reference) -> JoinedPage 
         }
         let joined: Joined<'_> = serde_json::from_str(raw.get()).unwrap_or_default();
         let mut whole = recalls_of(number, joined.recalls.get(), reference, &mut page.changes);
-        for column in [&joined.booked, &joined.last_visit] {
+        for column in [&joined.open_visits, &joined.last_visit] {
             whole &= visits_of(number, column.get(), reference, &mut page.changes);
         }
         whole &= keys_of(joined.visits.get(), &mut page.visits);

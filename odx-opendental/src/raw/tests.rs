@@ -44,7 +44,7 @@ fn raw_patient(fields: Value) -> Value {
         "PriProv": 1, "BillingType": "Standard Account",
         "DateFirstVisit": "0001-01-01T00:00:00", "ClinicNum": 0, "PreferContactMethod": 0,
         "PreferRecallMethod": 0, "Language": "", "TxtMsgOk": 0, "ShortCodeOptIn": 0,
-        "OptOutSms": 0, "OptOutEmail": 0, "DoNotContact": 0, "Recalls": "0:", "Booked": "0:",
+        "OptOutSms": 0, "OptOutEmail": 0, "DoNotContact": 0, "Recalls": "0:", "OpenVisits": "0:",
         "LastVisit": "0:", "Visits": "0:"
     });
     row.as_object_mut()
@@ -298,7 +298,7 @@ proptest! {
         );
         let list = listed(&list, convert::appointment);
         prop_assert!(matches!(list, Change::Upsert(_)), "{:?}", list);
-        for column in ["Booked", "LastVisit"] {
+        for column in ["OpenVisits", "LastVisit"] {
             let page = joined(&[raw_patient(json!({column: &packed}))]);
             prop_assert_eq!(&page.changes[1..], std::slice::from_ref(&list));
             prop_assert_eq!(page.complete, [48]);
@@ -310,7 +310,7 @@ proptest! {
         texts in prop::collection::vec("[0-9|,:x canary-]{0,40}", 9),
     ) {
         let row = |n: i64| raw_patient(json!({
-            "PatNum": n, "Recalls": texts[0], "Booked": texts[1], "LastVisit": texts[2],
+            "PatNum": n, "Recalls": texts[0], "OpenVisits": texts[1], "LastVisit": texts[2],
             "PatStatus": texts[3], "OptOutSms": texts[4], "Birthdate": texts[5],
             "TxtMsgOk": texts[6], "serverDateTime": texts[7], "PreferContactMethod": texts[8],
         }));
@@ -353,7 +353,7 @@ fn a_cut_column_shows_its_whole_rows_and_asks_for_the_patient_again() {
         );
     }
     // A column that is not there at all.
-    for column in ["Recalls", "Booked", "LastVisit", "Visits"] {
+    for column in ["Recalls", "OpenVisits", "LastVisit", "Visits"] {
         assert_eq!(
             joined(&[raw_patient(json!({column: null}))]).incomplete,
             [48]
@@ -364,7 +364,9 @@ fn a_cut_column_shows_its_whole_rows_and_asks_for_the_patient_again() {
 #[test]
 fn a_packed_row_with_an_unknown_number_is_unreadable_by_its_own_key() {
     let reason = |recalls: &str, booked: &str| {
-        let page = joined(&[raw_patient(json!({"Recalls": recalls, "Booked": booked}))]);
+        let page = joined(&[raw_patient(
+            json!({"Recalls": recalls, "OpenVisits": booked}),
+        )]);
         assert_eq!(page.complete, [48]);
         match &page.changes[1] {
             Change::Unreadable(bad) => (bad.native.clone(), bad.reason.clone()),

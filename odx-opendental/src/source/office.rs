@@ -24,6 +24,9 @@ const RECHECK: TimeDelta = TimeDelta::hours(1);
 /// or after so many passes, whichever is sooner.
 const RECHECK_PASSES: u32 = 12;
 
+/// So many queries in a row must fail before lists are read instead.
+const FAILURES: u8 = 3;
+
 /// Rows remembered from one pass to the next, at most.
 const REMEMBERED: usize = 20_000;
 
@@ -47,6 +50,8 @@ struct Notes {
     reference: Option<Arc<Reference>>,
     /// Since when queries are not sent although the key may, and why.
     closed: Option<(DateTime<Utc>, String)>,
+    /// Queries in a row that brought no answer.
+    failures: u8,
     /// Whether the office's clock has been seen to keep to its zone.
     in_zone: bool,
     checked: Option<DateTime<Utc>>,
@@ -102,9 +107,24 @@ impl Office {
         due
     }
 
+    /// A query brought no answer, while others may. Whether that has now happened
+    /// so often that it is no accident.
+    pub(super) fn query_failed(&self) -> bool {
+        let mut notes = self.notes();
+        notes.failures = notes.failures.saturating_add(1);
+        notes.failures >= FAILURES
+    }
+
+    /// A query was answered.
+    pub(super) fn query_answered(&self) {
+        self.notes().failures = 0;
+    }
+
     /// Queries are not sent for a while.
     pub(super) fn close_queries(&self, now: DateTime<Utc>, why: String) {
-        self.notes().closed = Some((now, why));
+        let mut notes = self.notes();
+        notes.failures = 0;
+        notes.closed = Some((now, why));
     }
 
     /// A page was told at this moment of the office's clock.
@@ -138,11 +158,15 @@ impl Office {
                 .and_then(|reference| reference.version)
                 .is_none_or(|version| version >= needs)
         };
-        let may_query = reference.is_some_and(|reference| reference.may("ApiQueries"));
+        let may = |permission| reference.is_some_and(|reference| reference.may(permission));
+        // Until a page was seen, what the vendor documents for the tier. An address
+        // inside the office may send more; it does not throttle, so that can wait.
+        let documented = if may("ApiEnterprise") { 1000 } else { 100 };
+        let may_query = may("ApiQueries");
         Terms {
             queries: may_query && notes.closed.is_none() && runs(QUERIES),
             history: runs(HISTORY),
-            page,
+            page: page.max(documented),
             overlap: match self.overlap.fixed {
                 Some(fixed) => Overlap::fixed(fixed, now),
                 None => Overlap::of_zone(self.overlap.zone.filter(|_| notes.in_zone), now),

@@ -90,7 +90,10 @@ impl OpenDental {
         reference: &Reference,
     ) -> Result<Page> {
         let answer = match self.query(&query).await {
-            Ok(answer) => answer,
+            Ok(answer) => {
+                self.office.query_answered();
+                answer
+            }
             Err(error) => {
                 if !self.refuses_queries(&error).await {
                     return Err(error);
@@ -189,8 +192,9 @@ impl OpenDental {
     async fn refuses_queries(&self, error: &odx_core::Error) -> bool {
         match error.kind() {
             ErrorKind::Permission | ErrorKind::Config | ErrorKind::Refused | ErrorKind::Bug => true,
+            // It may take too long for the office, or be refused in words nobody knows.
             ErrorKind::Unavailable | ErrorKind::Protocol => {
-                self.api.get(&Call::SecurityPerms).await.is_ok()
+                self.office.query_failed() && self.api.get(&Call::SecurityPerms).await.is_ok()
             }
             _ => false,
         }

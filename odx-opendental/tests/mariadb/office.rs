@@ -181,7 +181,7 @@ fn one(conn: &mut Conn, random: &mut fastrand::Rng, n: i64) -> Patient {
     let visits: Vec<_> = (0..random.i64(0..7))
         .map(|m| one_visit(conn, random, patient, 20 * n + m))
         .collect();
-    let mut booked: Vec<_> = visits.iter().filter(|v| [1, 4].contains(&v.2)).collect();
+    let mut booked: Vec<_> = visits.iter().filter(|v| v.2 != 2).collect();
     booked.sort_by_key(|visit| visit.0);
     let last = visits
         .iter()

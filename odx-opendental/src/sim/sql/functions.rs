@@ -90,7 +90,12 @@ pub(crate) fn register(conn: &Connection, around: &Around) -> rusqlite::Result<(
 
     // The interval number: years, months, weeks, days, one byte each.
     conn.create_scalar_function("packed_interval", 1, fixed, |cx| {
-        let parts = interval(&text(cx, 0).unwrap_or_default());
+        let text = text(cx, 0).unwrap_or_default();
+        let parts = interval(&text);
+        if parts.is_none() && !text.is_empty() {
+            // What is no interval is no number that makes one.
+            return Ok(-1);
+        }
         let [years, months, weeks, days] = parts.unwrap_or_default().map(i64::from);
         Ok(years << 24 | months << 16 | weeks << 8 | days)
     })?;

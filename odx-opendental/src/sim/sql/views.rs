@@ -116,7 +116,8 @@ fn expression(table: &str, column: &str) -> Option<String> {
     for (number, name) in names.iter().enumerate() {
         case.push_str(&format!(" WHEN '{name}' THEN {number}"));
     }
-    case.push_str(" ELSE 0 END AS INTEGER)");
+    // A word that no version has is a number that none has.
+    case.push_str(" WHEN '' THEN 0 ELSE 99 END AS INTEGER)");
     Some(case)
 }
 
