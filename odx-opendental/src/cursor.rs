@@ -115,6 +115,9 @@ struct Pass {
     after: i64,
     #[serde(default, skip_serializing_if = "is_default")]
     news: Option<NewsMark>,
+    /// Recalls in the joined rows so far.
+    #[serde(default, skip_serializing_if = "is_default")]
+    recalls: u64,
     /// The recalls shown so far of patients whose recalls are read again.
     #[serde(default, skip_serializing_if = "is_default")]
     shown: BTreeMap<i64, BTreeSet<i64>>,
@@ -261,6 +264,8 @@ pub(crate) struct Joined {
     /// The key to go on from; none: that was all.
     pub(crate) next: Option<i64>,
     pub(crate) rows: usize,
+    /// Recalls in its rows.
+    pub(crate) recalls: usize,
     /// Patients of whom not everything fitted into the row.
     pub(crate) cut: Vec<i64>,
 }
@@ -324,6 +329,7 @@ impl Feed {
             at: None,
             after: 0,
             news: None,
+            recalls: 0,
             shown: BTreeMap::new(),
             opt_outs: None,
         });
@@ -618,7 +624,8 @@ impl Feed {
         };
         pass.list.rows += u64::try_from(page.rows).unwrap_or(u64::MAX);
         pass.list.clock = pass.list.clock.or(page.clock);
-        let (clock, rows) = (pass.at.or(pass.list.clock), pass.list.rows);
+        pass.recalls += u64::try_from(page.recalls).unwrap_or(u64::MAX);
+        let (clock, rows, recalls) = (pass.at.or(pass.list.clock), pass.list.rows, pass.recalls);
         for mark in [&mut feed.patients, &mut feed.appointments] {
             mark.seen = mark.seen.max(page.clock);
         }
@@ -631,6 +638,7 @@ impl Feed {
             mark.unproven = false;
         }
         feed.patients.rows = rows;
+        feed.recalls.rows = recalls;
         if pass.reach == Reach::First {
             // Every booked visit and the last one were in the rows, and what
             // changes from here on is listed.
@@ -854,5 +862,7 @@ impl Feed {
     }
 }
 
+#[cfg(test)]
+mod route_tests;
 #[cfg(test)]
 mod tests;

@@ -134,6 +134,10 @@ impl Office {
         }
     }
 
+    pub(super) const fn zone(&self) -> Option<Tz> {
+        self.overlap.zone
+    }
+
     /// Whether the clock has been seen to differ from the zone that was set.
     pub(super) fn is_out_of_zone(&self) -> bool {
         self.overlap.zone.is_some() && !self.notes().in_zone

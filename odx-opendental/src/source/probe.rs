@@ -7,6 +7,8 @@ use odx_core::source::Probe;
 use super::OpenDental;
 use super::office::HISTORY;
 use crate::client::Call;
+use crate::query::Query;
+use crate::raw;
 use crate::reference::Reference;
 use crate::version::Version;
 
@@ -71,7 +73,54 @@ impl OpenDental {
             offset: 0,
         };
         self.list(&list).await?.rows()?;
-        Ok(Probe::new(self.findings(&reference)))
+        let mut findings = self.findings(&reference);
+        if reference.may("ApiQueries") {
+            findings.extend(self.look_by_query().await);
+        }
+        Ok(Probe::new(findings))
+    }
+
+    /// Whether queries are really answered, and what they say of the clock.
+    async fn look_by_query(&self) -> Vec<String> {
+        let mut findings = Vec::new();
+        let now = self.clock.now();
+        match self.query(&Query::Clock).await {
+            Err(error) => {
+                findings.push(format!(
+                    "queries are not answered although the key has ApiQueries, so lists are read: {}",
+                    error.chain()
+                ));
+                return findings;
+            }
+            Ok(answer) => {
+                let told = answer.rows().ok().and_then(|rows| raw::office_clock(&rows));
+                if let Some((wall, offset)) = told {
+                    self.office.saw(wall, now);
+                    let ahead = wall - now.naive_utc() - TimeDelta::seconds(offset.into());
+                    if ahead.abs() > TimeDelta::minutes(3) {
+                        findings.push(format!(
+                            "the clock of the office's server is off by {} minutes: have it set by a time server",
+                            ahead.num_minutes()
+                        ));
+                    }
+                }
+            }
+        }
+        // An office without clinics has none, and an old one no such column.
+        if let (Some(zone), Ok(answer)) = (self.office.zone(), self.query(&Query::Zone).await) {
+            let zones = answer
+                .rows()
+                .map(|rows| raw::zones(&rows))
+                .unwrap_or_default();
+            if !zones.is_empty() && !zones.iter().any(|text| text == zone.name()) {
+                findings.push(format!(
+                    "the settings say {}, the office's clinics {}: look which is right",
+                    zone.name(),
+                    zones.join(", ")
+                ));
+            }
+        }
+        findings
     }
 
     fn findings(&self, reference: &Reference) -> Vec<String> {

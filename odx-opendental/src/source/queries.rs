@@ -36,6 +36,14 @@ fn joined(rows: JoinedPage, feed: &Feed) -> (Vec<Change>, Joined) {
         incomplete,
         ..
     } = rows;
+    let recalls = changes
+        .iter()
+        .filter(|change| {
+            change
+                .key()
+                .is_some_and(|key| key.kind() == RecordKind::Recall)
+        })
+        .count();
     let mut whole = Vec::new();
     for patient in complete
         .into_iter()
@@ -74,6 +82,7 @@ fn joined(rows: JoinedPage, feed: &Feed) -> (Vec<Change>, Joined) {
         clock: rows.clock,
         next: None,
         rows: rows.extent.rows,
+        recalls,
         cut: incomplete,
     };
     (all, page)
@@ -173,7 +182,7 @@ impl OpenDental {
         }
     }
 
-    async fn query(&self, query: &Query) -> Result<Answer> {
+    pub(super) async fn query(&self, query: &Query) -> Result<Answer> {
         let call = Call::Query {
             sql: Phi::new(query.sql()),
             offset: 0,
