@@ -113,6 +113,12 @@ pub(crate) fn recall_number(raw: &RawValue) -> Option<(i64, i64)> {
     Some((number(stub.pat_num)?, number(stub.recall_num)?))
 }
 
+/// When the office last changed a row.
+pub(crate) fn stamp(raw: &RawValue) -> Option<NaiveDateTime> {
+    let stub: Stub<'_> = serde_json::from_str(raw.get()).ok()?;
+    date_time("DateTStamp", &stub.date_t_stamp).ok()?
+}
+
 /// The office server's wall clock as a row tells it.
 pub(crate) fn server_clock(raw: &RawValue) -> Option<NaiveDateTime> {
     let stub: Stub<'_> = serde_json::from_str(raw.get()).ok()?;

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::NaiveDateTime;
 use odx_core::clock::Clock;
 use odx_core::model::{RecordKey, RecordKind};
 use odx_core::source::{
@@ -181,6 +182,14 @@ impl OpenDental {
     }
 }
 
+/// One patient, and of which moments of the office the rows are.
+#[derive(Debug, Default)]
+struct Look {
+    changes: Vec<Change>,
+    patient: Option<NaiveDateTime>,
+    appointments: Option<NaiveDateTime>,
+}
+
 /// A page that leads where `step` says.
 fn page(changes: Vec<Change>, step: Step) -> Result<Page> {
     let Step::To(feed, swept) = step else {
@@ -231,7 +240,7 @@ impl PracticeSource for OpenDental {
         let full = req.extent == odx_core::source::Extent::Everything;
         let reference = self.begin(req.cursor.as_ref(), full).await?;
         let terms = self.terms();
-        let (feed, _) = Feed::open(req.cursor.as_ref(), req.extent, &terms)?;
+        let (mut feed, _) = Feed::open(req.cursor.as_ref(), req.extent, &terms)?;
         match feed.ask(&terms) {
             Ask::List(_) => self.pull_list(feed, &terms, &reference).await,
             Ask::Query(query) => self.pull_query(feed, query, &terms, &reference).await,
@@ -239,14 +248,18 @@ impl PracticeSource for OpenDental {
                 let mut changes = Vec::new();
                 self.recalls_of(patient, &reference, &mut changes).await?;
                 if visits {
-                    self.appointments_of(patient, &reference, &mut changes)
+                    let clock = self
+                        .appointments_of(patient, &reference, &mut changes)
                         .await?;
+                    feed.has_seen(RecordKind::Appointment, clock);
                 }
                 page(changes, feed.looked(patient, &terms))
             }
             Ask::Patient(patient) => {
-                let changes = self.whole(patient, &reference).await?;
-                page(changes, feed.looked(patient, &terms))
+                let look = self.whole(patient, &reference).await?;
+                feed.has_seen(RecordKind::Patient, look.patient);
+                feed.has_seen(RecordKind::Appointment, look.appointments);
+                page(look.changes, feed.looked(patient, &terms))
             }
         }
     }
@@ -254,9 +267,9 @@ impl PracticeSource for OpenDental {
     async fn refresh(&self, patient: &PatientKey) -> Result<Vec<Change>> {
         let number: i64 = patient.native().parse().map_err(|_| Cause::ForeignKey)?;
         let reference = self.reference(&[]).await?;
-        let changes = self.whole(number, &reference).await?;
+        let look = self.whole(number, &reference).await?;
         self.office.keep(&reference);
-        Ok(changes)
+        Ok(look.changes)
     }
 
     fn push(&self) -> Option<&dyn odx_core::push::PushSource> {
@@ -270,15 +283,22 @@ impl PracticeSource for OpenDental {
 
 impl OpenDental {
     /// Everything about one patient, by lists.
-    async fn whole(&self, patient: i64, reference: &Reference) -> Result<Vec<Change>> {
+    async fn whole(&self, patient: i64, reference: &Reference) -> Result<Look> {
+        let mut look = Look::default();
         let Some(answer) = self.api.get(&Call::Patient(patient)).await? else {
             let key = RecordKey::new(RecordKind::Patient, patient.to_string());
-            return Ok(vec![Change::Gone(key)]);
+            look.changes.push(Change::Gone(key));
+            return Ok(look);
         };
-        let mut changes = convert::changes(&answer.rows()?, reference, convert::patient);
-        self.recalls_of(patient, reference, &mut changes).await?;
-        self.appointments_of(patient, reference, &mut changes)
+        let rows = answer.rows()?;
+        // A single row tells no clock; it is no older than its own stamp.
+        look.patient = rows.first().and_then(|raw| convert::stamp(raw));
+        look.changes = convert::changes(&rows, reference, convert::patient);
+        self.recalls_of(patient, reference, &mut look.changes)
             .await?;
-        Ok(changes)
+        look.appointments = self
+            .appointments_of(patient, reference, &mut look.changes)
+            .await?;
+        Ok(look)
     }
 }

@@ -144,6 +144,8 @@ pub(crate) struct Stub<'a> {
     pub(crate) apt_num: Int,
     pub(crate) hist_appt_num: Int,
     pub(crate) signal_num: Int,
+    #[serde(borrow, rename = "DateTStamp")]
+    pub(crate) date_t_stamp: Text<'a>,
     /// The office server's wall clock. Spelled with a small letter, and inside
     /// every row: an empty answer has none.
     #[serde(borrow, rename = "serverDateTime")]

@@ -32,6 +32,15 @@ impl Feed {
         }
     }
 
+    /// A row of this moment of the office was read.
+    pub(crate) fn has_seen(&mut self, kind: RecordKind, moment: Option<NaiveDateTime>) {
+        let mark = match kind {
+            RecordKind::Appointment => &mut self.appointments,
+            _ => &mut self.patients,
+        };
+        mark.seen = mark.seen.max(moment);
+    }
+
     /// What was heard asks for a look at once, if no pass is under way.
     pub(crate) fn heard(&mut self, terms: &Terms) {
         self.run_errand(terms);

@@ -1,5 +1,6 @@
 //! Pages of the vendor's lists.
 
+use chrono::NaiveDateTime;
 use odx_core::model::RecordKind;
 use odx_core::source::{Change, Page};
 use odx_core::{ErrorKind, LedgerHash, PatientKey, Result};
@@ -157,10 +158,10 @@ impl OpenDental {
     ) -> Result<()> {
         let recalls = |offset| Call::RecallsOf { patient, offset };
         let from = changes.len();
-        if !self
+        let all = self
             .all_of(recalls, reference, convert::recall, changes)
-            .await?
-        {
+            .await?;
+        if all.is_none() {
             return Ok(());
         }
         let shown = changes.get(from..).unwrap_or_default().iter();
@@ -177,34 +178,39 @@ impl OpenDental {
         Ok(())
     }
 
+    /// All appointments of a patient. Returns the office's clock, if they tell it.
     pub(super) async fn appointments_of(
         &self,
         patient: i64,
         reference: &Reference,
         changes: &mut Vec<Change>,
-    ) -> Result<()> {
+    ) -> Result<Option<NaiveDateTime>> {
         let appointments = |offset| Call::AppointmentsOf { patient, offset };
-        self.all_of(appointments, reference, convert::appointment, changes)
+        let all = self
+            .all_of(appointments, reference, convert::appointment, changes)
             .await?;
-        Ok(())
+        Ok(all.and_then(|clock| clock))
     }
 
-    /// Every row of a list about one patient. False: there is no such patient.
+    /// Every row of a list about one patient, and the office's clock as they tell
+    /// it. None: there is no such patient.
     async fn all_of(
         &self,
         call: impl Fn(u64) -> Call + Send,
         reference: &Reference,
         one: for<'a> fn(&'a RawValue, &Reference) -> Change,
         changes: &mut Vec<Change>,
-    ) -> Result<bool> {
+    ) -> Result<Option<Option<NaiveDateTime>>> {
         let mut offset = 0;
+        let mut clock = None;
         let mut before = Vec::new();
         loop {
             // `None`: the patient went away between two requests.
             let Some(answer) = self.api.get(&call(offset)).await? else {
-                return Ok(false);
+                return Ok(None);
             };
             let rows = answer.rows()?;
+            clock = clock.or(rows.first().and_then(|raw| convert::server_clock(raw)));
             let page = convert::changes(&rows, reference, one);
             if !page.is_empty() && page == before {
                 let what = call(offset).what();
@@ -216,7 +222,7 @@ impl OpenDental {
             changes.extend(page.iter().cloned());
             before = page;
             if done {
-                return Ok(true);
+                return Ok(Some(clock));
             }
         }
     }
