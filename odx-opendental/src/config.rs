@@ -186,7 +186,7 @@ impl Builder {
     }
 }
 
-fn faults(url: &Url) -> Vec<&'static str> {
+pub(crate) fn faults(url: &Url) -> Vec<&'static str> {
     let mut faults = Vec::new();
     match url.scheme() {
         "https" => {}

@@ -125,6 +125,12 @@ pub(crate) fn server_clock(raw: &RawValue) -> Option<NaiveDateTime> {
     date_time("serverDateTime", &stub.server_date_time).ok()?
 }
 
+/// A moment by the office's wall clock. The outer `None`: it cannot be read.
+#[cfg(feature = "events")]
+pub(crate) fn office_moment(text: &Text<'_>) -> Option<Option<NaiveDateTime>> {
+    date_time("", text).ok()
+}
+
 /// `yyyy-MM-dd`, also with a time after it. The year 1 and empty text are none.
 fn date(field: &'static str, text: &Text<'_>) -> Result<Option<NaiveDate>, Fault> {
     let text = text.get();

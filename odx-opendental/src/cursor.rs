@@ -783,7 +783,9 @@ impl Feed {
             Stage::Recalls => {
                 matches!(pass.reach, Reach::First | Reach::Everything)
                     || self.all_recalls
-                    || (self.recalls.unproven && pass.reach == Reach::Changes)
+                    || (pass.reach == Reach::Changes
+                        // One page shows all of them, also what nothing else tells.
+                        && (self.recalls.unproven || self.recalls.rows < terms.page))
             }
             Stage::Touched => {
                 !self.cut.is_empty() || (pass.route == Route::Lists && !self.touched.is_empty())

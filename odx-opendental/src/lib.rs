@@ -13,6 +13,8 @@ mod query;
 mod raw;
 mod reference;
 mod source;
+#[cfg(feature = "events")]
+mod subscriptions;
 mod version;
 mod wire;
 mod writer;
@@ -21,6 +23,8 @@ pub use config::{Builder, Credentials, REMOTE_URL, SYSTEM, is_inside};
 #[cfg(feature = "events")]
 pub use events::{Receiver, ReceiverCounts, ReceiverSettings};
 pub use source::OpenDental;
+#[cfg(feature = "events")]
+pub use subscriptions::{Declaration, SubscriptionReport, Workstation};
 pub use writer::WriteBackSettings;
 
 #[cfg(any(test, feature = "fuzz"))]

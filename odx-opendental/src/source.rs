@@ -61,6 +61,8 @@ pub struct OpenDental {
     write_back: Option<WriteBackSettings>,
     choices: Choices,
     timeout: Duration,
+    #[cfg(feature = "events")]
+    looks: crate::subscriptions::Looks,
 }
 
 impl std::fmt::Debug for OpenDental {
@@ -93,6 +95,8 @@ impl OpenDental {
             write_back: None,
             choices: Choices::default(),
             timeout: Duration::ZERO,
+            #[cfg(feature = "events")]
+            looks: crate::subscriptions::Looks::default(),
         }
     }
 
@@ -121,6 +125,11 @@ impl OpenDental {
 
     pub(crate) const fn api(&self) -> &Api {
         &self.api
+    }
+
+    #[cfg(feature = "events")]
+    pub(crate) const fn looks(&self) -> &crate::subscriptions::Looks {
+        &self.looks
     }
 
     /// The office's version, once it was read.

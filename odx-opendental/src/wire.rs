@@ -3,12 +3,16 @@
 //! here, so they are skipped by the parser and never held.
 
 mod lenient;
+#[cfg(feature = "events")]
+mod subscription;
 mod writing;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 pub(crate) use lenient::{Amount, Flag, Int, Text};
+#[cfg(feature = "events")]
+pub(crate) use subscription::{Computer, Subscription};
 pub(crate) use writing::{
     Choice, Commlog, NewCommlog, NewConfirmation, NewPatField, NewRecall, NewRecallStatus,
     NewSubscription, PatField,

@@ -54,10 +54,26 @@ pub(crate) enum Call {
         offset: u64,
     },
     Appointment(i64),
-    #[allow(dead_code, reason = "for those who choose a workstation")]
-    Computers,
-    #[allow(dead_code, reason = "for those who subscribe")]
-    Subscriptions,
+    #[cfg_attr(
+        not(feature = "events"),
+        allow(dead_code, reason = "for those who subscribe")
+    )]
+    Computers {
+        offset: u64,
+    },
+    /// Asked for the office's clock, which stands in each row.
+    #[cfg_attr(
+        not(feature = "events"),
+        allow(dead_code, reason = "for those who subscribe")
+    )]
+    Providers,
+    #[cfg_attr(
+        not(feature = "events"),
+        allow(dead_code, reason = "for those who subscribe")
+    )]
+    Subscriptions {
+        offset: u64,
+    },
     /// One preference, by a name of ours.
     #[allow(dead_code, reason = "for those who plan a route")]
     Preference(&'static str),
@@ -106,8 +122,9 @@ impl Call {
             Self::Appointments { .. } | Self::AppointmentsOf { .. } | Self::Appointment(_) => {
                 "appointments"
             }
-            Self::Computers => "computers",
-            Self::Subscriptions => "subscriptions",
+            Self::Computers { .. } => "computers",
+            Self::Providers => "providers",
+            Self::Subscriptions { .. } => "subscriptions",
             Self::Preference(_) => "preferences",
             Self::Signals { .. } => "signals",
             Self::CommlogsOf { .. } | Self::Commlogs { .. } => "comm logs",
@@ -127,8 +144,8 @@ impl Call {
             | Self::Appointments { .. }
             | Self::Signals { .. }
             | Self::Query { .. } => "21.2",
-            Self::Computers => "23.1.30",
-            Self::Subscriptions => "22.1",
+            Self::Computers { .. } => "23.1.30",
+            Self::Subscriptions { .. } => "22.1",
             Self::Commlogs { .. } => "25.1.13",
             Self::PatFieldsOf { .. } => "22.4.5",
             Self::AppointmentsOf { .. } => "21.4",
@@ -137,6 +154,7 @@ impl Call {
             Self::Definitions(_)
             | Self::ProgramVersion
             | Self::Preference(_)
+            | Self::Providers
             | Self::Appointment(_)
             | Self::CommlogsOf { .. }
             | Self::Patient(_) => "21.1",
@@ -191,8 +209,9 @@ impl Call {
             Self::Appointment(number) => {
                 return vec!["appointments".to_owned(), number.to_string()];
             }
-            Self::Computers => &["computers"],
-            Self::Subscriptions => &["subscriptions"],
+            Self::Computers { .. } => &["computers"],
+            Self::Providers => &["providers"],
+            Self::Subscriptions { .. } => &["subscriptions"],
             Self::Preference(_) => &["preferences"],
             Self::Signals { .. } => &["signalods"],
             Self::CommlogsOf { .. } | Self::Commlogs { .. } => &["commlogs"],
@@ -212,8 +231,7 @@ impl Call {
         match self {
             Self::SecurityPerms
             | Self::RecallTypes
-            | Self::Computers
-            | Self::Subscriptions
+            | Self::Providers
             | Self::Appointment(_)
             | Self::Patient(_) => {}
             Self::Definitions(category) => {
@@ -247,7 +265,10 @@ impl Call {
                 query.push((PAT_NUM, patient.to_string()));
                 page = *offset;
             }
-            Self::Recalls { offset } | Self::Query { offset, .. } => page = *offset,
+            Self::Recalls { offset }
+            | Self::Computers { offset }
+            | Self::Subscriptions { offset }
+            | Self::Query { offset, .. } => page = *offset,
         }
         if page > 0 {
             query.push((OFFSET, page.to_string()));
@@ -332,8 +353,12 @@ mod tests {
                 "recalls?PatNum=38&Offset=100",
             ),
             (Call::Appointment(34), "appointments/34"),
-            (Call::Computers, "computers"),
-            (Call::Subscriptions, "subscriptions"),
+            (Call::Computers { offset: 0 }, "computers"),
+            (Call::Providers, "providers"),
+            (
+                Call::Subscriptions { offset: 100 },
+                "subscriptions?Offset=100",
+            ),
             (
                 Call::Preference("RecallDaysPast"),
                 "preferences?PrefName=RecallDaysPast",

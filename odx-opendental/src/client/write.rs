@@ -33,14 +33,23 @@ pub(crate) enum Write {
     PatField(NewPatField),
     #[allow(dead_code, reason = "for offices whose update creates no row")]
     PatFieldRow(NewPatField),
-    #[allow(dead_code, reason = "for those who subscribe")]
+    #[cfg_attr(
+        not(feature = "events"),
+        allow(dead_code, reason = "for those who subscribe")
+    )]
     Subscribe(NewSubscription),
-    #[allow(dead_code, reason = "for those who subscribe")]
+    #[cfg_attr(
+        not(feature = "events"),
+        allow(dead_code, reason = "for those who subscribe")
+    )]
     Resubscribe {
         number: i64,
         body: NewSubscription,
     },
-    #[allow(dead_code, reason = "for those who subscribe")]
+    #[cfg_attr(
+        not(feature = "events"),
+        allow(dead_code, reason = "for those who subscribe")
+    )]
     Unsubscribe(i64),
 }
 

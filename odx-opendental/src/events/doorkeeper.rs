@@ -22,6 +22,20 @@ fn digest(bytes: &[u8]) -> Digest {
     Sha256::digest(bytes).into()
 }
 
+/// Refuses a path that can be guessed, or that is not one segment of plain signs.
+pub(crate) fn check_path(path: &Secret) -> Result<()> {
+    let segment = path.expose();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if segment.len() >= SHORTEST_PATH && segment.bytes().all(plain) {
+        return Ok(());
+    }
+    let what = format!(
+        "the receiver's path must be at least {SHORTEST_PATH} letters, digits, - or _ that nobody guesses: \
+         `openssl rand -hex 16` makes one"
+    );
+    Err(Error::new(ErrorKind::Config, what))
+}
+
 /// Knows digests, not keys.
 pub(super) struct Doorkeeper {
     path: Digest,
@@ -35,14 +49,7 @@ impl Doorkeeper {
         offices: impl IntoIterator<Item = (SourceId, Secret)>,
     ) -> Result<Self> {
         let refuse = |what: String| Err(Error::new(ErrorKind::Config, what));
-        let segment = path.expose();
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        if segment.len() < SHORTEST_PATH || !segment.bytes().all(plain) {
-            return refuse(format!(
-                "the receiver's path must be at least {SHORTEST_PATH} letters, digits, - or _ that nobody guesses: \
-                 `openssl rand -hex 16` makes one"
-            ));
-        }
+        check_path(path)?;
         let mut keys: Vec<(Digest, SourceId)> = Vec::new();
         for (source, key) in offices {
             let key = key.expose().trim();
@@ -63,7 +70,7 @@ impl Doorkeeper {
             return refuse("the receiver has no office to receive for".to_owned());
         }
         Ok(Self {
-            path: digest(segment.as_bytes()),
+            path: digest(path.expose().as_bytes()),
             keys,
             wrong: Mutex::default(),
         })
