@@ -218,3 +218,17 @@ async fn stops_stand_in_the_file_as_digests_only() {
         canaries.assert_absent("the state file", &String::from_utf8_lossy(&bytes));
     }
 }
+
+/// Also in a state that others have opened: a plan is asked for before a run.
+#[tokio::test]
+async fn a_source_that_nobody_has_opened_stands_at_the_beginning() {
+    let home = tempfile::tempdir().unwrap();
+    let file = SqliteStore::open(home.path().join("odx.sqlite")).unwrap();
+    let stores: [Arc<dyn StateStore>; 2] = [Arc::new(file), Arc::new(MemoryStore::new())];
+    for store in stores {
+        let unknown = SourceId::new("pms", "nobody").unwrap();
+        assert_eq!(store.cursor(&unknown).await.unwrap(), None);
+        let seen = store.last_seen(&unknown).await.unwrap();
+        assert_eq!(seen.swept_at(), None);
+    }
+}

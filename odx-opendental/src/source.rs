@@ -239,7 +239,10 @@ impl PracticeSource for OpenDental {
 
     async fn plan(&self, req: &PullRequest) -> Result<Plan> {
         let full = req.extent == odx_core::source::Extent::Everything;
-        self.begin(req.cursor.as_ref(), full).await?;
+        if !self.begin(req.cursor.as_ref(), full).await?.is_known() {
+            // An office that is off would read as one that permits nothing.
+            self.knock().await?;
+        }
         let terms = self.terms();
         let (feed, _) = Feed::open(req.cursor.as_ref(), req.extent, &terms)?;
         Ok(plan::plan(&feed, &terms, &self.office.closed()))

@@ -8,11 +8,11 @@ use clap::Parser;
 use odx_core::Mode;
 
 use crate::config::{self, Config};
-use crate::{demo, live};
+use crate::{demo, live, look};
 
 /// Everything that could be done was done.
 pub(crate) const DONE: u8 = 0;
-/// The state could not be opened, or belongs to something else.
+/// The state could not be opened, or belongs to something else; or the receiver's address is taken.
 pub(crate) const FAILED: u8 = 1;
 /// The command line or the configuration is wrong. Nothing was contacted.
 pub(crate) const USAGE: u8 = 2;
@@ -23,8 +23,9 @@ pub(crate) const INCOMPLETE: u8 = 3;
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Exit codes: 0 all done; 1 the state cannot be opened or used; 2 the command line or the \
-                  configuration is wrong, nothing was contacted; 3 something is left and waits for the next run.\n\
+    after_help = "Exit codes: 0 all done; 1 the state or the receiver's address cannot be used; 2 the command line or \
+                  the configuration is wrong, nothing was contacted; 3 something is left and waits for the next run, or \
+                  a practice could not be asked.\n\
                   RUST_LOG=odx_core=debug shows more on standard error."
 )]
 #[allow(
@@ -44,6 +45,12 @@ struct Args {
     /// Read everything, print what would be sent, send nothing.
     #[arg(long, conflicts_with = "follow")]
     dry_run: bool,
+    /// Look whether each practice can be reached and what its key permits, and end.
+    #[arg(long, requires = "config", conflicts_with_all = ["follow", "once", "dry_run", "reset", "explain"])]
+    probe: bool,
+    /// Print how the next pass would read each practice, and end. Reads no rows, writes nothing.
+    #[arg(long, requires = "config", conflicts_with_all = ["follow", "once", "dry_run", "reset"])]
+    explain: bool,
     /// Forget everything that is known (asks first): the next run reads all and sends all again.
     #[arg(long, requires = "config")]
     reset: bool,
@@ -98,6 +105,12 @@ pub(crate) fn run() -> ExitCode {
             return USAGE.into();
         }
     };
+    if args.probe {
+        return runtime.block_on(look::probe(config));
+    }
+    if args.explain {
+        return runtime.block_on(look::explain(config));
+    }
     if args.reset {
         let reset = reset(&config, args.yes);
         if reset != DONE || !(args.once || args.follow) {

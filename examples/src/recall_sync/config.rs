@@ -3,19 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
-use odx_core::engine::Schedule;
+use odx_core::engine::{Pipeline, PipelineBuilder, Schedule};
 use odx_core::policy::{RecallPolicy, RecallSettings, Windows};
 use odx_core::sink::CrmSink as _;
-use odx_core::store::Brake;
-use odx_core::{IdScheme, Office, OfficeId, SinkId, SourceId};
+use odx_core::source::PracticeSource as _;
+use odx_core::store::{Brake, StateStore};
+use odx_core::{IdScheme, Office, OfficeId, Secret, SinkId, SourceId};
 use odx_crm::{Auth, IdIn, RestConfig, RestSink};
 use odx_opendental::{Credentials, OpenDental, SYSTEM, is_inside};
 use toml::de::DeTable;
 use url::Url;
 
+use crate::door::{self, Door};
 use crate::section::{Mistakes, Section};
 
 /// A checked configuration.
@@ -24,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) state: PathBuf,
     pub(crate) schedule: Schedule,
     pub(crate) brake: Brake,
+    /// Where events come in, if any office sends some.
+    pub(crate) door: Option<Door>,
     pub(crate) offices: Vec<OfficeSetup>,
 }
 
@@ -32,8 +37,27 @@ pub(crate) struct Config {
 pub(crate) struct OfficeSetup {
     pub(crate) office: Office,
     pub(crate) source: OpenDental,
+    /// The key that the office's events carry, if it sends some.
+    pub(crate) events: Option<Secret>,
     pub(crate) sink: RestSink,
     pub(crate) policy: RecallPolicy,
+}
+
+impl OfficeSetup {
+    /// Its source and its key, if it sends events.
+    pub(crate) fn sends(&self) -> Option<(SourceId, Secret)> {
+        let key = self.events.clone()?;
+        Some((self.source.id().clone(), key))
+    }
+
+    /// Its pipeline, but for when and how it runs.
+    pub(crate) fn pipeline(self, store: &Arc<dyn StateStore>) -> PipelineBuilder {
+        Pipeline::builder(Arc::new(self.source))
+            .policy(self.policy)
+            .sink(Arc::new(self.sink))
+            .state(Arc::clone(store))
+            .office(self.office)
+    }
 }
 
 /// Reads a configuration, or says everything that is wrong with it.
@@ -79,6 +103,9 @@ pub(crate) fn parse(text: &str) -> Result<Config, Vec<String>> {
         .into_iter()
         .filter_map(|section| office(section, &schedule, &mut seen))
         .collect();
+    let receiver = root.section("receiver");
+    door::needed(receiver.as_ref(), &seen.sending, &mistakes);
+    let door = receiver.and_then(door::read);
     root.finish();
     let lines = mistakes.into_lines();
     if lines.is_empty() {
@@ -86,6 +113,7 @@ pub(crate) fn parse(text: &str) -> Result<Config, Vec<String>> {
             state,
             schedule,
             brake,
+            door,
             offices,
         })
     } else {
@@ -97,8 +125,10 @@ pub(crate) fn parse(text: &str) -> Result<Config, Vec<String>> {
 #[derive(Default)]
 struct Seen {
     ids: BTreeSet<String>,
-    keys: Vec<(Vec<Url>, odx_core::Secret, String)>,
+    keys: Vec<(Vec<Url>, Secret, String)>,
     accounts: BTreeMap<String, (IdScheme, String)>,
+    /// Offices that send events: where that is said, their key, their id.
+    sending: Vec<door::Sending>,
 }
 
 fn office(section: Section<'_, '_>, schedule: &Schedule, seen: &mut Seen) -> Option<OfficeSetup> {
@@ -134,7 +164,7 @@ fn office(section: Section<'_, '_>, schedule: &Schedule, seen: &mut Seen) -> Opt
                 .ok()
         });
     let source = match section.section("source") {
-        Some(inner) => source(inner, id.as_ref(), schedule, seen),
+        Some(inner) => source(inner, id.as_ref(), zone, schedule, seen),
         None => {
             section.missing(
                 "source",
@@ -155,9 +185,11 @@ fn office(section: Section<'_, '_>, schedule: &Schedule, seen: &mut Seen) -> Opt
         None => RecallPolicy::new(RecallSettings::default()).ok(),
     };
     section.finish();
+    let (source, events) = source?;
     Some(OfficeSetup {
         office: Office::new(id?, name?.0, zone?),
-        source: source?,
+        source,
+        events,
         sink: sink?,
         policy: policy?,
     })
@@ -193,9 +225,10 @@ fn urls(
 fn source(
     section: Section<'_, '_>,
     id: Option<&OfficeId>,
+    zone: Option<Tz>,
     schedule: &Schedule,
     seen: &mut Seen,
-) -> Option<OpenDental> {
+) -> Option<(OpenDental, Option<Secret>)> {
     if let Some((kind, at)) = section.required("kind", "write kind = \"opendental\"")
         && kind != "opendental"
     {
@@ -219,6 +252,7 @@ fn source(
     let customer_key = section.secret("customer_key", true);
     let interval = section.duration("interval", Duration::ZERO);
     let timeout = section.duration("timeout", Duration::from_millis(100));
+    let events = section.flag("events").filter(|(sends, _)| *sends);
     let span = section.span().clone();
     let built = (|| {
         let credentials = Credentials {
@@ -237,6 +271,9 @@ fn source(
         if let Some(interval) = interval {
             builder = builder.with_interval(interval);
         }
+        if let Some(zone) = zone {
+            builder = builder.with_time_zone(zone);
+        }
         let urls = urls.unwrap_or_default();
         // The vendor's relay answers within 60 s, a server in the office much sooner.
         let inside = !urls.is_empty() && urls.iter().all(is_inside);
@@ -253,11 +290,23 @@ fn source(
                 &format!("is also that of office {other}: one database would be told twice"),
             );
         }
+        let sends = events.is_some().then(|| customer.clone());
+        if let (Some((_, at)), Some(key)) = (events, &sends) {
+            if let Some(other) = door::same_key(&seen.sending, key) {
+                let what = format!(
+                    "cannot be true here and at office {other}: their customer key is the same, and an event would \
+                     not say whose it is"
+                );
+                section.wrong(&at, "events", &what);
+            }
+            seen.sending.push((at, key.clone(), office.to_owned()));
+        }
         seen.keys.push((urls, customer, office.to_owned()));
-        builder
+        let source = builder
             .build()
             .map_err(|why| section.wrong(&span, "", &why.to_string()))
-            .ok()
+            .ok()?;
+        Some((source, sends))
     })();
     section.finish();
     built
@@ -400,6 +449,88 @@ due_soon_days = 30
         let config = parse(GOOD).unwrap();
         assert_eq!(config.offices.len(), 1);
         assert_eq!(config.schedule.poll, Duration::from_secs(900));
+    }
+
+    const RECEIVER: &str = "[receiver]\npath = \"q7RbV2mXc90TkLpZq7RbV2mX\"\n";
+
+    /// An office that sends, and `receiver` behind it.
+    fn sends(receiver: &str) -> String {
+        let office = GOOD.replace("interval = \"1s\"", "interval = \"1s\"\nevents = true");
+        format!("{office}\n{receiver}")
+    }
+
+    #[test]
+    fn offices_that_send_are_behind_one_receiver() {
+        let config = parse(&sends(RECEIVER)).unwrap();
+        assert!(config.door.is_some());
+        let (source, key) = config.offices[0].sends().unwrap();
+        assert_eq!(
+            (source.to_string().as_str(), key.expose()),
+            ("od:main-st", "main")
+        );
+        // By default nobody sends, and nobody listens.
+        let config = parse(GOOD).unwrap();
+        assert!(config.door.is_none() && config.offices[0].sends().is_none());
+    }
+
+    #[test]
+    fn every_mistake_about_the_receiver_names_its_remedy() {
+        let with = |line: &str| sends(&format!("{RECEIVER}{line}\n"));
+        let path = |path: &str| sends(&RECEIVER.replace("q7RbV2mXc90TkLpZq7RbV2mX", path));
+        for (text, what) in [
+            (sends(""), "have no way in: write [receiver] with a path"),
+            (
+                format!("{GOOD}\n{RECEIVER}"),
+                "receiver has no office to receive for: set events = true",
+            ),
+            (sends("[receiver]\n"), "receiver.path is missing"),
+            (path("c4nary"), "receiver.path can be guessed"),
+            (path("c4nary/c4nary/c4nary/c4nary"), "openssl rand -hex 16"),
+            (path("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), "can be guessed"),
+            (with("listen = \"c4nary\""), "receiver.listen is no address"),
+            (
+                with("listen = \"0.0.0.0:8044\""),
+                "listen on 127.0.0.1 behind a proxy that has tls, or set tls_certificate",
+            ),
+            (
+                with("listen = \"[::]:8044\""),
+                "can be reached from elsewhere",
+            ),
+            (
+                with("tls_key = \"c4nary\""),
+                "needs tls_certificate beside it",
+            ),
+            (with("tls_certificate = \"c\""), "needs tls_key beside it"),
+            (
+                with("tls_certificate = \"/no/c.pem\"\ntls_key = \"/no/k.pem\""),
+                "tls_certificate and tls_key cannot be used",
+            ),
+            (with("port = 8044"), "receiver.port is no setting"),
+            (
+                sends(RECEIVER).replace("events = true", "events = \"c4nary\""),
+                "events must be true or false",
+            ),
+        ] {
+            let told = parse(&text).unwrap_err().join("\n");
+            assert!(told.contains(what), "{what} not in\n{told}");
+            assert!(!told.contains("c4nary"), "{told}");
+        }
+    }
+
+    #[test]
+    fn two_offices_that_send_have_two_keys() {
+        // Another way to the same office: told apart by nothing.
+        let changes = [("main-st", "elm-st"), (":30223", ":30224")];
+        let office = second(&changes).replace("interval = \"1s\"", "events = true");
+        let told = parse(&format!("{office}\n{RECEIVER}"))
+            .unwrap_err()
+            .join("\n");
+        assert!(
+            told.contains("an event would not say whose it is"),
+            "{told}"
+        );
+        let two = format!("{office}\n{RECEIVER}").replacen("\"main\"", "\"elm\"", 1);
+        assert_eq!(parse(&two).unwrap().offices.len(), 2);
     }
 
     fn second(changes: &[(&str, &str)]) -> String {

@@ -18,6 +18,7 @@ use odx_opendental::{Credentials, OpenDental, SYSTEM};
 use url::Url;
 
 use crate::cli::{DONE, FAILED, INCOMPLETE, fail};
+use crate::look;
 use crate::progress::Screen;
 use crate::table;
 
@@ -102,6 +103,7 @@ async fn show(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
         .build()?;
 
     if mode == Mode::DryRun {
+        screen.line(&look::plan_of("demo", &pipeline.plan().await));
         let plan = pipeline.run_once(mode).await?;
         line.finish();
         println!("\n{}", table::reports(&[("dry run".to_owned(), &plan)]));

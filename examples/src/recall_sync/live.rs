@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use odx_core::engine::{Pipeline, Shutdown};
+use odx_core::engine::Shutdown;
 use odx_core::failpoint::reach;
 use odx_core::store::{SqliteStore, StateStore};
 use odx_core::{Error, ErrorKind, Mode, RunReport};
@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::cli::{DONE, FAILED, INCOMPLETE, fail};
 use crate::config::{Config, OfficeSetup};
+use crate::look;
 use crate::progress::Screen;
 use crate::table;
 
@@ -40,35 +41,42 @@ pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
     let Config {
         schedule,
         brake,
+        door,
         offices,
         ..
     } = config;
+    // Deliveries wait for whoever follows; a single run ends before any could come.
+    let door = match door.filter(|_| follow).map(|door| {
+        let keys = offices.iter().filter_map(OfficeSetup::sends).collect();
+        door.open(keys, Arc::clone(&store))
+    }) {
+        None => None,
+        Some(Ok(open)) => Some(tokio::spawn(open.serve(screen.clone(), stop.clone()))),
+        Some(Err(why)) => return fail(FAILED, &format!("receiver: {}", why.chain())),
+    };
     let mut runs = JoinSet::new();
-    for OfficeSetup {
-        office,
-        source,
-        sink,
-        policy,
-    } in offices
-    {
-        let name = office.id().to_string();
+    for setup in offices {
+        let name = setup.office.id().to_string();
         let line = screen.office(&name, follow);
-        let pipeline = Pipeline::builder(Arc::new(source))
-            .policy(policy)
-            .sink(Arc::new(sink))
-            .state(Arc::clone(&store))
-            .office(office)
+        let pipeline = setup
+            .pipeline(&store)
             .schedule(schedule)
             .brake(brake)
             .observer(line.clone())
             .build();
         let stop = stop.clone();
+        let screen = screen.clone();
         // Each on its own: one failing office never delays another.
         runs.spawn(async move {
             let end = match pipeline {
                 Err(why) => Err(why),
                 Ok(pipeline) if follow => pipeline.run(stop).await.map(|()| None),
-                Ok(pipeline) => pipeline.run_once_until(mode, &stop).await.map(Some),
+                Ok(pipeline) => {
+                    if mode == Mode::DryRun {
+                        screen.line(&look::plan_of(&name, &pipeline.plan().await));
+                    }
+                    pipeline.run_once_until(mode, &stop).await.map(Some)
+                }
             };
             line.finish();
             (name, end)
@@ -81,7 +89,13 @@ pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
             Err(_) => return fail(FAILED, "an office ended in a defect"),
         }
     }
+    // With it goes the Shutdown, so that the receiver ends where nobody has interrupted it.
     signals.abort();
+    if let Some(door) = door
+        && let Ok(Err(why)) = door.await
+    {
+        return fail(FAILED, &format!("receiver: {}", why.chain()));
+    }
     // The last one to hold it closes the file, and brings the log into it.
     reach("close.before_checkpoint");
     drop(store);

@@ -6,7 +6,9 @@
 mod cli;
 mod config;
 mod demo;
+mod door;
 mod live;
+mod look;
 mod progress;
 mod section;
 mod table;

@@ -174,6 +174,18 @@ impl<'a, 'i> Section<'a, 'i> {
         fine
     }
 
+    /// Yes or no.
+    pub(crate) fn flag(&self, key: &'static str) -> Found<bool> {
+        let value = self.value(key)?;
+        match value.get_ref() {
+            DeValue::Boolean(flag) => Some((*flag, value.span())),
+            _ => {
+                self.wrong(&value.span(), key, "must be true or false, without quotes");
+                None
+            }
+        }
+    }
+
     /// A share from 0 to 1.
     pub(crate) fn share(&self, key: &'static str) -> Option<f64> {
         let value = self.value(key)?;

@@ -2,6 +2,7 @@
 
 use odx_core::RunReport;
 use odx_core::policy::Skip;
+use odx_core::source::Plan;
 
 /// Lines up columns.
 pub(crate) fn columns(rows: &[Vec<String>]) -> String {
@@ -65,6 +66,30 @@ pub(crate) fn reports(runs: &[(String, &RunReport)]) -> String {
         ]);
     }
     columns(&rows)
+}
+
+/// How an office will be read. Words to the left, as they are read.
+pub(crate) fn plan(plan: &Plan) -> String {
+    if plan.routes.is_empty() {
+        return "nothing is left to read\n".to_owned();
+    }
+    let mut rows = vec![["what", "by", "requests", "why"].map(str::to_owned)];
+    rows.extend(plan.routes.iter().map(|route| {
+        // Where nothing was counted yet, nobody knows.
+        let requests = route.requests.map_or("?".to_owned(), |n| n.to_string());
+        let (what, by, why) = (route.what.clone(), route.by.clone(), route.why.clone());
+        [what, by, requests, why]
+    }));
+    let widths = [0, 1, 2].map(|n| {
+        let cells = rows.iter().filter_map(|row| row.get(n));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    });
+    let [first, second, third] = widths;
+    rows.iter()
+        .map(|[what, by, requests, why]| {
+            format!("  {what:<first$}  {by:<second$}  {requests:>third$}  {why}\n")
+        })
+        .collect()
 }
 
 /// What was left out, in words.

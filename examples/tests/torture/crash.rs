@@ -132,7 +132,7 @@ async fn all_passes(place: &str) -> Vec<Finding> {
     wrongs
 }
 
-/// Places that only a program with a receiver comes to.
+/// Places that only a program with a receiver comes to: `events.rs` ends it there.
 fn is_of_a_receiver(place: &str) -> bool {
     place.starts_with("receive.")
 }

@@ -23,6 +23,7 @@ mod change;
 mod compare;
 mod crash;
 mod disk;
+mod events;
 mod flaky;
 mod poison;
 mod power;

@@ -23,6 +23,8 @@ pub const TOKENS: [&str; 7] = [
     "token-of-hill",
     "token-of-mill",
 ];
+/// The path of the program's receiver.
+pub const PATH: &str = "q7RbV2mXc90TkLpZq7RbV2mX";
 /// The signal of `abort`, which is how a place ends the program.
 pub const ABORT: i32 = 6;
 
@@ -39,6 +41,10 @@ pub struct Plan {
     pub sink: &'static str,
     /// From one complete listing to the next.
     pub sweep: &'static str,
+    /// From one pass to the next.
+    pub poll: &'static str,
+    /// The offices send events, and the program receives them.
+    pub receiver: bool,
 }
 
 impl Default for Plan {
@@ -51,6 +57,8 @@ impl Default for Plan {
             sharing: 0,
             sink: "",
             sweep: "2s",
+            poll: "200ms",
+            receiver: false,
         }
     }
 }
@@ -73,8 +81,9 @@ impl World {
         let crm_server = crm.serve().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut config = format!(
-            "state = {:?}\npoll = \"200ms\"\nsweep = {:?}\nretry_max = \"500ms\"\n",
+            "state = {:?}\npoll = {:?}\nsweep = {:?}\nretry_max = \"500ms\"\n",
             folder.path().join("odx.sqlite").to_str().unwrap(),
+            plan.poll,
             plan.sweep,
         );
         let (mut practices, mut servers, mut accounts) = (Vec::new(), Vec::new(), Vec::new());
@@ -97,9 +106,10 @@ impl World {
                 config,
                 "[[office]]\nid = \"{office}\"\nname = \"{office}\"\ntime_zone = \"America/New_York\"\n\
                  [office.source]\nkind = \"opendental\"\nbase_urls = [{:?}]\ndeveloper_key = \"dev\"\n\
-                 customer_key = \"customer{n}key\"\ninterval = \"0s\"\n\
+                 customer_key = \"customer{n}key\"\ninterval = \"0s\"\nevents = {}\n\
                  [office.sink]\nkind = \"rest\"\nbase_url = {:?}\ntoken = {:?}\nbatch = {}\n{}\n",
                 server.base_url(),
+                plan.receiver,
                 crm_server.base_url().as_str(),
                 TOKENS[account],
                 plan.batch,
@@ -109,6 +119,13 @@ impl World {
             practices.push(practice);
             servers.push(server);
             accounts.push(account);
+        }
+        if plan.receiver {
+            write!(
+                config,
+                "[receiver]\nlisten = \"127.0.0.1:0\"\npath = \"{PATH}\"\n"
+            )
+            .unwrap();
         }
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
         Self {

@@ -9,6 +9,7 @@ mod breaker;
 mod difference;
 mod follow;
 mod ingest;
+mod plan;
 mod reconcile;
 mod report;
 mod stage;

@@ -440,11 +440,17 @@ impl StateStore for MemoryStore {
     }
 
     async fn cursor(&self, source: &SourceId) -> Result<Option<Cursor>> {
-        Ok(self.lock().source(source)?.cursor.clone())
+        let inner = self.lock();
+        Ok(inner
+            .sources
+            .get(source)
+            .and_then(|known| known.cursor.clone()))
     }
 
     async fn last_seen(&self, source: &SourceId) -> Result<LastSeen> {
-        Ok(self.lock().source(source)?.last_seen.clone())
+        let inner = self.lock();
+        let known = inner.sources.get(source);
+        Ok(known.map_or_else(LastSeen::default, |known| known.last_seen.clone()))
     }
 
     async fn restart_feed(&self, source: &SourceId, epoch: Epoch) -> Result<()> {

@@ -385,7 +385,8 @@ pub trait StateStore: Debug + Send + Sync + 'static {
     /// stored cursor is not `from`.
     async fn commit_page(&self, commit: PageCommit) -> Result<PageOutcome>;
 
-    /// Where the source's feed stands now.
+    /// Where the source's feed stands now. None: at the beginning, as for a
+    /// source that nobody has opened yet.
     ///
     /// # Errors
     /// See the trait.

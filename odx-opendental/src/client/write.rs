@@ -340,6 +340,42 @@ mod tests {
     }
 
     #[test]
+    fn every_documented_subscription_can_be_made() {
+        let url = |text: &str| Some(Phi::new(text.to_owned()));
+        let day = |text: &str| Some(text.to_owned());
+        for (subscription, body) in [
+            (
+                NewSubscription {
+                    date_time_start: day("2022-01-31"),
+                    ..subscription()
+                },
+                include_str!("../../tests/fixtures/subscriptions.post.request.json"),
+            ),
+            (
+                NewSubscription {
+                    end_point_url: url("http://localhost:2097/"),
+                    ui_event_type: Some("PatientSelected"),
+                    ..NewSubscription::default()
+                },
+                include_str!("../../tests/fixtures/subscriptions.post.request.2.json"),
+            ),
+            (
+                NewSubscription {
+                    end_point_url: url("https://myserver2/apievents/"),
+                    workstation: Some("BETTYC".to_owned()),
+                    date_time_stop: day("2022-12-31"),
+                    ..NewSubscription::default()
+                },
+                include_str!("../../tests/fixtures/subscriptions.put.request.2.json"),
+            ),
+        ] {
+            let sent = Write::Subscribe(subscription).body().unwrap();
+            let sent: Value = serde_json::from_str(&sent).unwrap();
+            assert_eq!(sent, fixture(body));
+        }
+    }
+
+    #[test]
     fn no_text_of_a_patient_and_no_secret_address_is_printed() {
         let canary = || Phi::new("canary".to_owned());
         let mut log = commlog();

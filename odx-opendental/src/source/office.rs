@@ -192,6 +192,7 @@ impl Office {
             (Some(reference), None) if reference.version.is_some_and(|v| v < QUERIES) => {
                 format!("queries need version {QUERIES}: update the office")
             }
+            (None, None) => "what the key permits is not known, so lists only".to_owned(),
             _ => "a list takes no more requests here".to_owned(),
         }
     }

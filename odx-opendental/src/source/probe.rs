@@ -65,19 +65,24 @@ impl OpenDental {
             .cloned()
             .unwrap_or_default();
         let reference = Reference::load(&self.api, last, Reference::PROBE).await?;
-        // Nobody has changed the day after tomorrow: the answer is empty, and
-        // says whether the list can be read at all.
+        self.knock().await?;
+        let mut findings = self.findings(&reference);
+        if reference.may("ApiQueries") {
+            findings.extend(self.look_by_query().await);
+        }
+        Ok(Probe::new(findings))
+    }
+
+    /// Whether a list can be read at all.
+    pub(super) async fn knock(&self) -> Result<()> {
+        // Nobody has changed the day after tomorrow: the answer is empty.
         let later = self.clock.now().naive_utc() + TimeDelta::days(2);
         let list = Call::Patients {
             since: Some(later),
             offset: 0,
         };
         self.list(&list).await?.rows()?;
-        let mut findings = self.findings(&reference);
-        if reference.may("ApiQueries") {
-            findings.extend(self.look_by_query().await);
-        }
-        Ok(Probe::new(findings))
+        Ok(())
     }
 
     /// Whether queries are really answered, and what they say of the clock.

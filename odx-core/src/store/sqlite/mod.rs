@@ -362,8 +362,12 @@ fn last_seen(db: &Transaction<'_>, source: &str) -> Result<LastSeen> {
     let at = |row: &Row<'_>, n| row.get::<_, Option<i64>>(n);
     let [page, success, change] = db
         .prepare_cached("SELECT page_at, success_at, change_at FROM source WHERE name = ?1")
-        .and_then(|mut q| q.query_row([source], |row| Ok([at(row, 0)?, at(row, 1)?, at(row, 2)?])))
-        .map_err(failed)?;
+        .and_then(|mut q| {
+            q.query_row([source], |row| Ok([at(row, 0)?, at(row, 1)?, at(row, 2)?]))
+                .optional()
+        })
+        .map_err(failed)?
+        .unwrap_or_default();
     let mut seen = LastSeen {
         page: page.map(time).transpose()?,
         success: success.map(time).transpose()?,
@@ -443,7 +447,8 @@ impl StateStore for SqliteStore {
                 [source],
                 |row| row.get::<_, Option<String>>(0),
             )
-            .map(|cursor| cursor.map(Cursor::new))
+            .optional()
+            .map(|cursor| cursor.flatten().map(Cursor::new))
             .map_err(failed)
         })
         .await

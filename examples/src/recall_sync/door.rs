@@ -1,0 +1,251 @@
+//! `[receiver]`: where the offices' events come in.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use odx_core::clock::{Clock as _, SystemClock};
+use odx_core::engine::Stop;
+use odx_core::serve::{ServeLimits, Tls, listen, serve, serve_tls};
+use odx_core::store::StateStore;
+use odx_core::{Result, Secret, SourceId};
+use odx_opendental::{Receiver, ReceiverCounts, ReceiverSettings};
+use tokio::net::TcpListener;
+
+use crate::progress::Screen;
+use crate::section::{Mistakes, Section};
+
+/// Where to listen, unless the file says otherwise.
+const AT_HOME: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8044);
+/// A shorter path may be guessed, and so may one of a few different characters.
+const SHORTEST: usize = 24;
+const DIFFERENT: usize = 8;
+/// Counts are told no more often than this.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
+/// An office that sends events: where the file says so, its key, its id.
+pub(crate) type Sending = (Range<usize>, Secret, String);
+
+/// A checked `[receiver]`.
+#[derive(Debug)]
+pub(crate) struct Door {
+    address: SocketAddr,
+    path: Secret,
+    tls: Option<Tls>,
+}
+
+/// The office that has this key already.
+pub(crate) fn same_key<'a>(sending: &'a [Sending], key: &Secret) -> Option<&'a str> {
+    let same = sending
+        .iter()
+        .find(|(_, known, _)| known.expose() == key.expose());
+    same.map(|(_, _, office)| office.as_str())
+}
+
+/// Offices that send need a receiver, and a receiver needs one that sends.
+pub(crate) fn needed(
+    receiver: Option<&Section<'_, '_>>,
+    sending: &[Sending],
+    mistakes: &Mistakes<'_>,
+) {
+    match (receiver, sending) {
+        (None, sending) => {
+            for (at, _, office) in sending {
+                mistakes.add(
+                    at,
+                    format!(
+                        "events of office {office} have no way in: write [receiver] with a path, or events = false"
+                    ),
+                );
+            }
+        }
+        (Some(section), []) => mistakes.add(
+            section.span(),
+            "receiver has no office to receive for: set events = true in an [office.source], or remove it",
+        ),
+        _ => {}
+    }
+}
+
+/// Reads the section, or adds what is wrong with it.
+pub(crate) fn read(section: Section<'_, '_>) -> Option<Door> {
+    let address = match section.text("listen") {
+        None => Some((AT_HOME, section.span().clone())),
+        Some((text, at)) => text
+            .parse()
+            .map_err(|_| {
+                section.wrong(
+                    &at,
+                    "listen",
+                    "is no address: write one such as \"127.0.0.1:8044\"",
+                );
+            })
+            .ok()
+            .map(|address| (address, at)),
+    };
+    let path = section.secret("path", true).filter(|path| {
+        let fine = cannot_be_guessed(path.expose());
+        if !fine {
+            section.wrong(
+                section.span(),
+                "path",
+                "can be guessed: it must be at least 24 letters, digits, - or _ that nobody guesses; \
+                 `openssl rand -hex 16` makes one",
+            );
+        }
+        fine
+    });
+    let certificate = section.text("tls_certificate");
+    let key = section.text("tls_key");
+    let tls = match (certificate, key) {
+        (Some((certificate, at)), Some((key, _))) => {
+            Tls::from_files(PathBuf::from(certificate), PathBuf::from(key))
+                .map_err(|why| {
+                    let what = format!("and tls_key cannot be used: {}", why.chain());
+                    section.wrong(&at, "tls_certificate", &what);
+                })
+                .ok()
+        }
+        (Some((_, at)), None) => {
+            section.wrong(&at, "tls_certificate", "needs tls_key beside it");
+            None
+        }
+        (None, Some((_, at))) => {
+            section.wrong(&at, "tls_key", "needs tls_certificate beside it");
+            None
+        }
+        (None, None) => {
+            if let Some((address, at)) = &address
+                && !address.ip().is_loopback()
+            {
+                section.wrong(
+                    at,
+                    "listen",
+                    "can be reached from elsewhere, and plain http would show keys and patients: listen on 127.0.0.1 \
+                     behind a proxy that has tls, or set tls_certificate and tls_key",
+                );
+            }
+            None
+        }
+    };
+    section.finish();
+    Some(Door {
+        address: address?.0,
+        path: path?,
+        tls,
+    })
+}
+
+fn cannot_be_guessed(path: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let different: std::collections::BTreeSet<_> = path.bytes().collect();
+    path.len() >= SHORTEST && different.len() >= DIFFERENT && path.bytes().all(plain)
+}
+
+/// A door that listens.
+pub(crate) struct Open {
+    door: Door,
+    listener: TcpListener,
+    receiver: Receiver,
+}
+
+impl Door {
+    /// Listens for these offices, each with the key that its events carry.
+    pub(crate) fn open(
+        self,
+        offices: Vec<(SourceId, Secret)>,
+        store: Arc<dyn StateStore>,
+    ) -> Result<Open> {
+        let settings = ReceiverSettings::new(self.path.clone());
+        let receiver = Receiver::new(settings, offices, store)?;
+        let listener = listen(self.address)?;
+        Ok(Open {
+            door: self,
+            listener,
+            receiver,
+        })
+    }
+}
+
+impl Open {
+    /// Takes events in until `stop`, and tells how many came.
+    pub(crate) async fn serve(self, screen: Screen, stop: Stop) -> Result<()> {
+        let Self {
+            door,
+            listener,
+            receiver,
+        } = self;
+        // Port 0 is any that is free.
+        let address = listener.local_addr().unwrap_or(door.address);
+        let scheme = if door.tls.is_some() { "https" } else { "http" };
+        screen.line(&format!(
+            "receiver: listens on {scheme}://{address}/<path>/"
+        ));
+        let router = receiver.router();
+        let limits = ServeLimits::default();
+        let ends = stop.clone();
+        let serving = async {
+            match door.tls {
+                Some(tls) => serve_tls(listener, tls, router, limits, stop).await,
+                None => serve(listener, router, limits, stop).await,
+            }
+        };
+        let mut telling = Telling::default();
+        let watching = async {
+            while !ends.is_set() {
+                telling.look(receiver.counts(), &screen);
+                tokio::select! {
+                    () = SystemClock.sleep(Duration::from_secs(1)) => {}
+                    () = ends.wait() => {}
+                }
+            }
+        };
+        let (served, ()) = tokio::join!(serving, watching);
+        telling.tell(receiver.counts(), &screen);
+        served
+    }
+}
+
+/// What was last told of the counts, and when.
+#[derive(Default)]
+struct Telling {
+    told: ReceiverCounts,
+    at: Option<Instant>,
+}
+
+impl Telling {
+    fn look(&mut self, counts: ReceiverCounts, screen: &Screen) {
+        // The first one at once: whoever sets this up waits for it.
+        if self.at.is_none_or(|at| at.elapsed() >= TELL_EVERY) {
+            self.tell(counts, screen);
+        }
+    }
+
+    fn tell(&mut self, counts: ReceiverCounts, screen: &Screen) {
+        if counts == self.told {
+            return;
+        }
+        self.told = counts;
+        self.at = Some(Instant::now());
+        screen.line(&sentence(&counts));
+    }
+}
+
+/// In words. No patient data.
+fn sentence(counts: &ReceiverCounts) -> String {
+    let ReceiverCounts {
+        received,
+        repeated,
+        refused,
+        unusable,
+        failed,
+        ..
+    } = counts;
+    format!(
+        "receiver: {received} deliveries stored, {repeated} known already, {refused} without a good key, {unusable} \
+         unusable, {failed} not stored"
+    )
+}
