@@ -86,6 +86,7 @@ impl Item {
 
 impl NewsPage {
     /// The last row that was understood.
+    #[cfg(feature = "sim")]
     pub const fn last(&self) -> Option<NewsMark> {
         self.last
     }
