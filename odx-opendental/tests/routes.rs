@@ -307,3 +307,48 @@ async fn where_queries_are_refused_lists_are_read_and_nothing_is_lost() {
     mirror.take(&first);
     mirror.is_true_to(&office.practice, "with queries taken away");
 }
+
+#[tokio::test]
+async fn a_fall_over_in_the_middle_of_a_list_loses_and_repeats_no_key_though_the_pages_differ() {
+    for permissions in [FREE, PAID] {
+        let practice = model(permissions);
+        let service = practice.serve_as(Mode::Service).await.unwrap();
+        let remote = practice.serve_as(Mode::Remote).await.unwrap();
+        let source = client(&practice, &[service.base_url(), remote.base_url()]);
+        let mut shown: BTreeMap<RecordKey, usize> = BTreeMap::new();
+        let mut cursor = None;
+        let mut pages = 0;
+        loop {
+            if pages == 6 {
+                // 1000 rows a page until here, 100 from here on.
+                service.stop().await;
+            }
+            let request = PullRequest::after(cursor.clone());
+            let page = source.pull(request).await.unwrap();
+            for change in &page.changes {
+                if let Change::Upsert(record) = change {
+                    *shown.entry(record.key()).or_default() += 1;
+                }
+            }
+            pages += 1;
+            cursor = Some(page.position.cursor().clone());
+            if matches!(page.position, Position::CaughtUp(_)) {
+                break;
+            }
+        }
+        let of = |kind| shown.keys().filter(|key| key.kind() == kind).count();
+        assert_eq!(of(RecordKind::Patient), practice.patients().len());
+        assert_eq!(of(RecordKind::Recall), practice.recalls().len());
+        assert!(
+            shown.values().all(|&times| times == 1),
+            "a key was shown twice"
+        );
+        let asked = |mode| {
+            practice
+                .requests()
+                .iter()
+                .any(|request| request.mode == mode && request.status == 200)
+        };
+        assert!(asked(Mode::Service) && asked(Mode::Remote));
+    }
+}
