@@ -36,7 +36,9 @@ pub(crate) struct Config {
 #[derive(Debug)]
 pub(crate) struct OfficeSetup {
     pub(crate) office: Office,
-    pub(crate) source: OpenDental,
+    pub(crate) source: Arc<OpenDental>,
+    /// The machine that sends its events, if the file names one.
+    pub(crate) workstation: Option<String>,
     /// The key that the office's events carry, if it sends some.
     pub(crate) events: Option<Secret>,
     pub(crate) sink: RestSink,
@@ -52,7 +54,7 @@ impl OfficeSetup {
 
     /// Its pipeline, but for when and how it runs.
     pub(crate) fn pipeline(self, store: &Arc<dyn StateStore>) -> PipelineBuilder {
-        Pipeline::builder(Arc::new(self.source))
+        Pipeline::builder(self.source)
             .policy(self.policy)
             .sink(Arc::new(self.sink))
             .state(Arc::clone(store))
@@ -185,10 +187,11 @@ fn office(section: Section<'_, '_>, schedule: &Schedule, seen: &mut Seen) -> Opt
         None => RecallPolicy::new(RecallSettings::default()).ok(),
     };
     section.finish();
-    let (source, events) = source?;
+    let (source, events, workstation) = source?;
     Some(OfficeSetup {
         office: Office::new(id?, name?.0, zone?),
-        source,
+        source: Arc::new(source),
+        workstation,
         events,
         sink: sink?,
         policy: policy?,
@@ -228,7 +231,7 @@ fn source(
     zone: Option<Tz>,
     schedule: &Schedule,
     seen: &mut Seen,
-) -> Option<(OpenDental, Option<Secret>)> {
+) -> Option<(OpenDental, Option<Secret>, Option<String>)> {
     if let Some((kind, at)) = section.required("kind", "write kind = \"opendental\"")
         && kind != "opendental"
     {
@@ -253,6 +256,7 @@ fn source(
     let interval = section.duration("interval", Duration::ZERO);
     let timeout = section.duration("timeout", Duration::from_millis(100));
     let events = section.flag("events").filter(|(sends, _)| *sends);
+    let workstation = section.text("workstation").map(|(name, _)| name);
     let span = section.span().clone();
     let built = (|| {
         let credentials = Credentials {
@@ -306,7 +310,7 @@ fn source(
             .build()
             .map_err(|why| section.wrong(&span, "", &why.to_string()))
             .ok()?;
-        Some((source, sends))
+        Some((source, sends, workstation))
     })();
     section.finish();
     built
@@ -506,6 +510,11 @@ due_soon_days = 30
                 "tls_certificate and tls_key cannot be used",
             ),
             (with("port = 8044"), "receiver.port is no setting"),
+            (with("url = \"c4nary\""), "receiver.url is no url"),
+            (
+                with("url = \"http://c4nary.example.com\""),
+                "receiver.url cannot be used",
+            ),
             (
                 sends(RECEIVER).replace("events = true", "events = \"c4nary\""),
                 "events must be true or false",

@@ -11,8 +11,12 @@ use odx_core::engine::Stop;
 use odx_core::serve::{ServeLimits, Tls, listen, serve, serve_tls};
 use odx_core::store::StateStore;
 use odx_core::{Result, Secret, SourceId};
-use odx_opendental::{Receiver, ReceiverCounts, ReceiverSettings};
+use odx_opendental::{
+    Declaration, OpenDental, Receiver, ReceiverCounts, ReceiverSettings, SubscriptionReport,
+    Workstation,
+};
 use tokio::net::TcpListener;
+use url::Url;
 
 use crate::progress::Screen;
 use crate::section::{Mistakes, Section};
@@ -23,6 +27,8 @@ const AT_HOME: SocketAddr =
 /// A shorter path may be guessed, and so may one of a few different characters.
 const SHORTEST: usize = 24;
 const DIFFERENT: usize = 8;
+/// An office that did not answer is asked again so soon.
+const AGAIN: Duration = Duration::from_secs(15 * 60);
 /// Counts are told no more often than this.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
@@ -35,6 +41,8 @@ pub(crate) struct Door {
     address: SocketAddr,
     path: Secret,
     tls: Option<Tls>,
+    /// Where offices reach it.
+    url: Option<Url>,
 }
 
 /// The office that has this key already.
@@ -98,6 +106,22 @@ pub(crate) fn read(section: Section<'_, '_>) -> Option<Door> {
         }
         fine
     });
+    let url = section.text("url").and_then(|(text, at)| {
+        let url = Url::parse(&text).ok();
+        let declared = url.clone().zip(path.clone());
+        let wrong = match declared.map(|(url, path)| Declaration::new(url, path).validate()) {
+            None => Some(
+                "is no url: write where offices reach this, such as \"https://odx.example.com\""
+                    .to_owned(),
+            ),
+            Some(Err(why)) => Some(format!("cannot be used: {}", why.chain())),
+            Some(Ok(())) => None,
+        };
+        if let Some(wrong) = wrong.filter(|_| path.is_some()) {
+            section.wrong(&at, "url", &wrong);
+        }
+        url
+    });
     let certificate = section.text("tls_certificate");
     let key = section.text("tls_key");
     let tls = match (certificate, key) {
@@ -136,6 +160,7 @@ pub(crate) fn read(section: Section<'_, '_>) -> Option<Door> {
         address: address?.0,
         path: path?,
         tls,
+        url,
     })
 }
 
@@ -153,6 +178,16 @@ pub(crate) struct Open {
 }
 
 impl Door {
+    /// What an office is to be subscribed to, if the file says where it reaches
+    /// this program. The machine that sends is the one named there, else chosen.
+    pub(crate) fn declaration(&self, workstation: Option<&str>) -> Option<Declaration> {
+        let declaration = Declaration::new(self.url.clone()?, self.path.clone());
+        Some(match workstation {
+            Some(name) => declaration.with_workstation(Workstation::Named(name.to_owned())),
+            None => declaration,
+        })
+    }
+
     /// Listens for these offices, each with the key that its events carry.
     pub(crate) fn open(
         self,
@@ -248,4 +283,59 @@ fn sentence(counts: &ReceiverCounts) -> String {
         "receiver: {received} deliveries stored, {repeated} known already, {refused} without a good key, {unusable} \
          unusable, {failed} not stored"
     )
+}
+
+/// Sees to the subscriptions of an office, now and every `every`, until `stop`.
+pub(crate) async fn subscribe(
+    name: &str,
+    source: &OpenDental,
+    declaration: &Declaration,
+    every: Duration,
+    (screen, stop): (&Screen, &Stop),
+) {
+    let mut told = String::new();
+    while !stop.is_set() {
+        let (line, wait) = match source.ensure_subscriptions(declaration).await {
+            Ok(report) => (subscribed(name, &report), every),
+            Err(why) => (
+                format!(
+                    "{name}: the subscriptions could not be looked at: {}",
+                    why.chain()
+                ),
+                every.min(AGAIN),
+            ),
+        };
+        if line != told {
+            screen.line(&line);
+            told = line;
+        }
+        tokio::select! {
+            () = SystemClock.sleep(wait) => {}
+            () = stop.wait() => {}
+        }
+    }
+}
+
+fn subscribed(name: &str, report: &SubscriptionReport) -> String {
+    let SubscriptionReport {
+        created,
+        repaired,
+        unchanged,
+        workstation,
+        findings,
+        ..
+    } = report;
+    let by = workstation
+        .as_ref()
+        .map_or_else(String::new, |machine| format!(", sent by {machine}"));
+    let mut line = format!(
+        "{name}: events subscribed: {} new, {} repaired, {} as they were{by}",
+        created.len(),
+        repaired.len(),
+        unchanged.len()
+    );
+    for finding in findings {
+        line.push_str(&format!("\n{name}: {finding}"));
+    }
+    line
 }

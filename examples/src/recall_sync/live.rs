@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::cli::{DONE, FAILED, INCOMPLETE, fail};
 use crate::config::{Config, OfficeSetup};
+use crate::door::subscribe;
 use crate::look;
 use crate::progress::Screen;
 use crate::table;
@@ -45,6 +46,19 @@ pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
         offices,
         ..
     } = config;
+    let doorstep = door.as_ref().filter(|_| follow).map(|door| {
+        let machine = |setup: &OfficeSetup| setup.workstation.clone();
+        offices
+            .iter()
+            .map(|setup| {
+                setup
+                    .events
+                    .as_ref()
+                    .and_then(|_| door.declaration(machine(setup).as_deref()))
+            })
+            .collect::<Vec<_>>()
+    });
+    let mut declarations = doorstep.unwrap_or_default().into_iter();
     // Deliveries wait for whoever follows; a single run ends before any could come.
     let door = match door.filter(|_| follow).map(|door| {
         let keys = offices.iter().filter_map(OfficeSetup::sends).collect();
@@ -58,6 +72,8 @@ pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
     for setup in offices {
         let name = setup.office.id().to_string();
         let line = screen.office(&name, follow);
+        let declared = declarations.next().flatten();
+        let source = Arc::clone(&setup.source);
         let pipeline = setup
             .pipeline(&store)
             .schedule(schedule)
@@ -70,7 +86,16 @@ pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
         runs.spawn(async move {
             let end = match pipeline {
                 Err(why) => Err(why),
-                Ok(pipeline) if follow => pipeline.run(stop).await.map(|()| None),
+                Ok(pipeline) if follow => {
+                    let subscribing = async {
+                        if let Some(declared) = &declared {
+                            let out = (&screen, &stop);
+                            subscribe(&name, &source, declared, schedule.sweep, out).await;
+                        }
+                    };
+                    let (ran, ()) = tokio::join!(pipeline.run(stop.clone()), subscribing);
+                    ran.map(|()| None)
+                }
                 Ok(pipeline) => {
                     if mode == Mode::DryRun {
                         screen.line(&look::plan_of(&name, &pipeline.plan().await));

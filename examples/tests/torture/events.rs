@@ -92,6 +92,63 @@ async fn offices_that_send_are_followed_without_a_poll_and_told_apart_by_their_k
     nothing_leaked(&world);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_file_says_where_offices_reach_it_they_are_subscribed_and_kept_so() {
+    let world = World::new(plan(2)).await;
+    // A port that is free now; whoever takes it meanwhile fails the test loudly.
+    let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let path = world.folder.path().join("config.toml");
+    let config = std::fs::read_to_string(&path).unwrap().replace(
+        "listen = \"127.0.0.1:0\"",
+        &format!("listen = \"127.0.0.1:{port}\"\nurl = \"http://127.0.0.1:{port}\""),
+    );
+    std::fs::write(&path, config).unwrap();
+    for _ in 0..2 {
+        let from = world.log().len();
+        let mut program = world.start(&["--follow"], "");
+        let began = Instant::now();
+        while world
+            .log()
+            .split_off(from)
+            .matches("events subscribed")
+            .count()
+            < 2
+        {
+            assert!(
+                began.elapsed() < Duration::from_secs(30),
+                "{}",
+                world.tail()
+            );
+            rest(Duration::from_millis(20)).await;
+        }
+        for practice in &world.practices {
+            let tables: Vec<_> = practice
+                .subscriptions()
+                .into_iter()
+                .map(|row| row.watch_table)
+                .collect();
+            assert_eq!(tables.len(), 3, "{tables:?}");
+        }
+        nothing(&settled(&world, Duration::from_secs(30)).await);
+        let mut sent = 0;
+        for n in 0..4 {
+            // Not every look of an office is due at once.
+            sent += rename_and_send(&world, &format!("Kept{from}x{n}")).await;
+        }
+        assert!(sent >= 2, "{sent} sent");
+        for practice in &world.practices {
+            practice.advance(Duration::from_secs(60));
+            practice.fire_events().await;
+        }
+        nothing(&settled(&world, Duration::from_secs(20)).await);
+        assert_eq!(interrupt(&mut program).await.unwrap().code(), Some(0));
+    }
+    assert!(!world.log().contains(PATH), "the path is a secret");
+    nothing_leaked(&world);
+}
+
 /// Every row of every table of the state.
 fn dump(world: &World) -> String {
     let db = rusqlite::Connection::open(world.state()).unwrap();
