@@ -81,8 +81,14 @@ pub struct LastSeen {
 
 impl LastSeen {
     /// When the kind whose complete listing is the longest ago was last listed.
+    /// Opt-outs do not count: a practice may stop showing them, and everything
+    /// else need not be listed again and again for that.
     pub fn swept_at(&self) -> Option<DateTime<Utc>> {
-        self.listed.values().min().copied()
+        let listed = self.listed.iter();
+        listed
+            .filter(|(kind, _)| **kind != RecordKind::OptOut)
+            .map(|(_, at)| *at)
+            .min()
     }
 }
 
@@ -532,4 +538,25 @@ pub trait StateStore: Debug + Send + Sync + 'static {
     /// # Errors
     /// See the trait.
     async fn open_effects(&self, outlet: &OutletId, limit: usize) -> Result<Vec<EffectRow>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opt_outs_that_are_not_shown_any_more_do_not_ask_for_a_listing() {
+        let at = |hour: u32| DateTime::from_timestamp(i64::from(hour) * 3600, 0).unwrap();
+        let listed = BTreeMap::from([
+            (RecordKind::Patient, at(9)),
+            (RecordKind::Recall, at(8)),
+            (RecordKind::OptOut, at(1)),
+        ]);
+        let seen = LastSeen {
+            listed,
+            ..LastSeen::default()
+        };
+        assert_eq!(seen.swept_at(), Some(at(8)));
+        assert_eq!(LastSeen::default().swept_at(), None);
+    }
 }
