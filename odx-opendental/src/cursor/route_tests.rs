@@ -2,6 +2,7 @@ use chrono::{DateTime, TimeDelta};
 use odx_core::model::RecordKind;
 use odx_core::source::{Cursor, Extent};
 
+use super::queries::WholeRecalls;
 use super::*;
 use crate::overlap::Overlap;
 use crate::raw::{Item, NewsPage, State};
