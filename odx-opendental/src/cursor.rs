@@ -70,6 +70,9 @@ pub(crate) struct Feed {
     /// Kinds that were listed whole, but for the patients of `cut`.
     #[serde(default, skip_serializing_if = "is_default")]
     listed: BTreeSet<RecordKind>,
+    /// The zone that the office's clock was last seen to keep to.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) zone: Option<String>,
     /// The longest page of a whole list that was ever seen.
     #[serde(default, skip_serializing_if = "is_default")]
     page: usize,

@@ -170,7 +170,11 @@ impl OpenDental {
     /// Before a pass: which permissions, which version, which names.
     async fn begin(&self, cursor: Option<&Cursor>, full: bool) -> Result<Arc<Reference>> {
         let begins = match cursor {
-            Some(cursor) => Feed::read(cursor)?.is_caught_up(),
+            Some(cursor) => {
+                let feed = Feed::read(cursor)?;
+                self.office.remember(feed.zone.as_deref());
+                feed.is_caught_up()
+            }
             None => true,
         };
         let mut calls: &[Call] = &[];
@@ -253,6 +257,7 @@ impl PracticeSource for OpenDental {
         let reference = self.begin(req.cursor.as_ref(), full).await?;
         let terms = self.terms();
         let (mut feed, _) = Feed::open(req.cursor.as_ref(), req.extent, &terms)?;
+        feed.zone = self.office.kept_to();
         match feed.ask(&terms) {
             Ask::List(_) => self.pull_list(feed, &terms, &reference).await,
             Ask::Query(query) => self.pull_query(feed, query, &terms, &reference).await,

@@ -10,10 +10,12 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use odx_core::model::{Record, RecordKey, RecordKind};
 use odx_core::source::{Change, Cursor, Extent, Position, PracticeSource as _, PullRequest};
+use odx_core::testkit::TestClock;
 use odx_core::{Secret, SourceId};
 use odx_opendental::sim::{Mode, NO_DATE, Permission, Practice, Server};
 use odx_opendental::{Credentials, OpenDental, SYSTEM};
@@ -351,4 +353,64 @@ async fn a_fall_over_in_the_middle_of_a_list_loses_and_repeats_no_key_though_the
         };
         assert!(asked(Mode::Service) && asked(Mode::Remote));
     }
+}
+
+#[tokio::test]
+async fn a_fresh_process_knows_that_the_clock_kept_to_its_zone_and_looks_back_minutes_only() {
+    let zone = chrono_tz::America::New_York;
+    // No clock change is near.
+    let clock = TestClock::at("2026-07-01T16:00:00Z".parse().unwrap());
+    let now = "2026-07-01T12:00:00"
+        .parse::<chrono::NaiveDateTime>()
+        .unwrap();
+    let practice = Practice::builder(4)
+        .with_patients(30)
+        .with_permissions(FREE)
+        .with_start(now)
+        .build()
+        .unwrap();
+    let server = practice.serve().await.unwrap();
+    let process = || {
+        let credentials = Credentials {
+            developer_key: Secret::new(practice.developer_key()),
+            customer_key: Secret::new(practice.customer_key()),
+        };
+        OpenDental::builder(SourceId::new(SYSTEM, "main-st").unwrap(), credentials)
+            .with_base_urls(vec![server.base_url().parse().unwrap()])
+            .with_interval(Duration::ZERO)
+            .with_time_zone(zone)
+            .with_clock(Arc::new(clock.clone()))
+            .build()
+            .unwrap()
+    };
+    let mut cursor = None;
+    let mut spans = Vec::new();
+    // The second pass proves the first; the others ask for changes.
+    for _ in 0..4 {
+        let source = process();
+        let from = practice.requests().len();
+        loop {
+            let page = source.pull(PullRequest::after(cursor)).await.unwrap();
+            cursor = Some(page.position.cursor().clone());
+            if matches!(page.position, Position::CaughtUp(_)) {
+                break;
+            }
+        }
+        let asked = practice.requests().split_off(from);
+        let list = asked
+            .iter()
+            .find(|one| one.path == "/patients/Simple")
+            .unwrap();
+        spans.extend(
+            list.query
+                .iter()
+                .find(|(name, _)| name == "DateTStamp")
+                .map(|(_, at)| {
+                    let at =
+                        chrono::NaiveDateTime::parse_from_str(at, "%Y-%m-%d %H:%M:%S").unwrap();
+                    (now - at).num_minutes()
+                }),
+        );
+    }
+    assert_eq!(spans, [5, 5]);
 }

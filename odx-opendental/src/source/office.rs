@@ -52,8 +52,9 @@ struct Notes {
     closed: Option<(DateTime<Utc>, String)>,
     /// Queries in a row that brought no answer.
     failures: u8,
-    /// Whether the office's clock has been seen to keep to its zone.
-    in_zone: bool,
+    /// Whether the office's clock has been seen to keep to its zone. None: it was
+    /// not looked at yet.
+    in_zone: Option<bool>,
     checked: Option<DateTime<Utc>>,
     passes: u32,
     /// Rows that the last pass showed as changed, and those that this one does.
@@ -130,8 +131,22 @@ impl Office {
     /// A page was told at this moment of the office's clock.
     pub(super) fn saw(&self, wall: NaiveDateTime, now: DateTime<Utc>) {
         if let Some(zone) = self.overlap.zone {
-            self.notes().in_zone = keeps_to(zone, wall, now);
+            self.notes().in_zone = Some(keeps_to(zone, wall, now));
         }
+    }
+
+    /// What the process before saw of the clock, until this one has seen it.
+    pub(super) fn remember(&self, kept_to: Option<&str>) {
+        let mut notes = self.notes();
+        if notes.in_zone.is_none() && kept_to.is_some() {
+            notes.in_zone = Some(kept_to == self.overlap.zone.map(|zone| zone.name()));
+        }
+    }
+
+    /// The zone that the office's clock was last seen to keep to.
+    pub(super) fn kept_to(&self) -> Option<String> {
+        let zone = self.overlap.zone?;
+        (self.notes().in_zone == Some(true)).then(|| zone.name().to_owned())
     }
 
     pub(super) const fn zone(&self) -> Option<Tz> {
@@ -140,7 +155,7 @@ impl Office {
 
     /// Whether the clock has been seen to differ from the zone that was set.
     pub(super) fn is_out_of_zone(&self) -> bool {
-        self.overlap.zone.is_some() && !self.notes().in_zone
+        self.overlap.zone.is_some() && self.notes().in_zone != Some(true)
     }
 
     /// Whether this row is shown as changed for the first time: the overlap
@@ -173,7 +188,10 @@ impl Office {
             page: page.max(documented),
             overlap: match self.overlap.fixed {
                 Some(fixed) => Overlap::fixed(fixed, now),
-                None => Overlap::of_zone(self.overlap.zone.filter(|_| notes.in_zone), now),
+                None => Overlap::of_zone(
+                    self.overlap.zone.filter(|_| notes.in_zone == Some(true)),
+                    now,
+                ),
             },
         }
     }
