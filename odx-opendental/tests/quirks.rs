@@ -167,6 +167,18 @@ async fn an_office_without_appointment_history_is_read_all_the_same() {
 }
 
 #[tokio::test]
+async fn an_office_that_does_not_say_what_changed_in_its_lists_of_names_is_read_all_the_same() {
+    for answer in [says(400, "No such thing"), status(404), status(500)] {
+        let office = Office::documented().await;
+        let source = office.source();
+        let (_, _, cursor) = pass(&source, None, Extent::Changes).await.unwrap();
+        office.say("signalods", answer);
+        pass(&source, Some(cursor), Extent::Changes).await.unwrap();
+        assert_eq!(office.asked_for("signalods").await.len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn an_office_too_old_for_history_is_not_asked_for_it() {
     let office = Office::documented().await;
     let old = json!({"PrefName": "ProgramVersion", "ValueString": "22.4.41.0"});

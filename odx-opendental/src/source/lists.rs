@@ -34,6 +34,17 @@ fn facts(stage: Stage, rows: &[&RawValue]) -> Facts {
     }
 }
 
+/// Whether the pass goes on without this list. Names of types and statuses can
+/// wait for the next pass, whatever stands in the way of hearing that they
+/// changed.
+const fn can_do_without(stage: Stage, failure: ErrorKind) -> bool {
+    match stage {
+        Stage::Deleted => matches!(failure, ErrorKind::Config | ErrorKind::Permission),
+        Stage::Signals => !matches!(failure, ErrorKind::Credentials | ErrorKind::RateLimited),
+        _ => false,
+    }
+}
+
 impl OpenDental {
     /// The next page of the list that `feed` stands in.
     pub(super) async fn pull_list(
@@ -44,10 +55,7 @@ impl OpenDental {
     ) -> Result<Page> {
         let stage = feed.stage();
         let answer = match self.list(&feed.call()).await {
-            Err(error)
-                if matches!(stage, Stage::Deleted | Stage::Signals)
-                    && matches!(error.kind(), ErrorKind::Config | ErrorKind::Permission) =>
-            {
+            Err(error) if can_do_without(stage, error.kind()) => {
                 tracing::warn!(
                     failure = error.chain(),
                     ?stage,
