@@ -90,7 +90,9 @@ impl Builder {
     }
 
     /// The office's time zone. Where its clock is seen to keep to it, a pass need
-    /// not look an hour back except around a change of the clock.
+    /// not look an hour back except around a change of the clock. Only for an
+    /// office whose server takes its time from a time server: one that is set back
+    /// by hand between two passes is then noticed by the next full listing.
     pub fn with_time_zone(mut self, zone: Tz) -> Self {
         self.zone = Some(zone);
         self

@@ -166,7 +166,7 @@ fn office(section: Section<'_, '_>, schedule: &Schedule, seen: &mut Seen) -> Opt
                 .ok()
         });
     let source = match section.section("source") {
-        Some(inner) => source(inner, id.as_ref(), zone, schedule, seen),
+        Some(inner) => source(inner, id.as_ref(), schedule, seen),
         None => {
             section.missing(
                 "source",
@@ -228,7 +228,6 @@ fn urls(
 fn source(
     section: Section<'_, '_>,
     id: Option<&OfficeId>,
-    zone: Option<Tz>,
     schedule: &Schedule,
     seen: &mut Seen,
 ) -> Option<(OpenDental, Option<Secret>, Option<String>)> {
@@ -274,9 +273,6 @@ fn source(
         }
         if let Some(interval) = interval {
             builder = builder.with_interval(interval);
-        }
-        if let Some(zone) = zone {
-            builder = builder.with_time_zone(zone);
         }
         let urls = urls.unwrap_or_default();
         // The vendor's relay answers within 60 s, a server in the office much sooner.
