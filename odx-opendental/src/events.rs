@@ -11,11 +11,9 @@ mod kind;
 #[cfg(feature = "events")]
 mod receiver;
 
-#[allow(unused_imports, reason = "for the source, which applies deliveries")]
 pub(crate) use decode::{Told, decode};
 #[cfg(feature = "events")]
 pub(crate) use doorkeeper::check_path;
-#[allow(unused_imports, reason = "for the source, which applies deliveries")]
 pub(crate) use kind::Kind;
 #[cfg(feature = "events")]
 pub use receiver::{Receiver, ReceiverCounts, ReceiverSettings};

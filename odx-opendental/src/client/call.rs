@@ -78,7 +78,6 @@ pub(crate) enum Call {
     #[allow(dead_code, reason = "for those who plan a route")]
     Preference(&'static str),
     /// What the program tells its own caches.
-    #[allow(dead_code, reason = "for those who plan a route")]
     Signals {
         since: NaiveDateTime,
         offset: u64,
@@ -98,7 +97,6 @@ pub(crate) enum Call {
     },
     /// A query, read only. Its text comes from another module, and is printed
     /// nowhere: it stands in the office's audit trail, that is enough.
-    #[allow(dead_code, reason = "for those who plan a route")]
     Query {
         sql: Phi<String>,
         offset: u64,

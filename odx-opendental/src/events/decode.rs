@@ -11,8 +11,6 @@
 //! Offices before 22.4.35 send no `Event-Type`, and know no deletions: where a
 //! URL names none either, the key that a row has tells what it is.
 
-#![allow(dead_code, reason = "for the source, which applies deliveries")]
-
 use chrono::{Datelike as _, NaiveDateTime};
 use serde::Deserialize;
 use serde_json::value::RawValue;
