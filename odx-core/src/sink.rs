@@ -87,6 +87,9 @@ pub struct Suppression {
 /// Stops since a cursor.
 #[derive(Debug, Clone, Default)]
 pub struct SuppressionPage {
+    /// It keeps such a list, and this is a page of it. False: nothing is known
+    /// about anybody, which is not the same as a clear record.
+    pub listed: bool,
     /// The stops, repeats allowed.
     pub stops: Vec<Suppression>,
     /// Entries that could not be read: counted, never skipped in silence.

@@ -271,6 +271,7 @@ impl CrmSink for MemorySink {
 
     async fn suppressions(&self, _since: Option<Cursor>) -> Result<SuppressionPage> {
         Ok(SuppressionPage {
+            listed: true,
             stops: self.lock().stops.clone(),
             ..SuppressionPage::default()
         })

@@ -392,6 +392,7 @@ impl CrmSink for Crm {
         let mut inner = self.lock();
         inner.list_reads += 1;
         Ok(SuppressionPage {
+            listed: true,
             stops: inner.stops.clone(),
             ..SuppressionPage::default()
         })

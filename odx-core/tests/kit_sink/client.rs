@@ -421,7 +421,10 @@ impl CrmSink for Client {
     }
 
     async fn suppressions(&self, since: Option<Cursor>) -> Result<SuppressionPage> {
-        let mut page = SuppressionPage::default();
+        let mut page = SuppressionPage {
+            listed: true,
+            ..SuppressionPage::default()
+        };
         if self.is(Plant::StopsNotRead) {
             return Ok(page);
         }

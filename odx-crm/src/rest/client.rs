@@ -214,7 +214,10 @@ impl Client {
         let reply = self.send(self.request(Method::GET, url), None).await?;
         let after = self.wait(&reply);
         match reply.status.as_u16() {
-            204 => Ok(Stops::Page(SuppressionPage::default())),
+            204 => Ok(Stops::Page(SuppressionPage {
+                listed: true,
+                ..SuppressionPage::default()
+            })),
             200..=299 => {
                 // An empty answer is a failed read, not an empty list.
                 let answer = json(&reply)?.ok_or(Cause::Cut)?;

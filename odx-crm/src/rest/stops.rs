@@ -59,7 +59,10 @@ pub(super) fn page(answer: &Value, since: Option<&str>) -> Result<SuppressionPag
     {
         return Err(Cause::Shapeless);
     }
-    let mut page = SuppressionPage::default();
+    let mut page = SuppressionPage {
+        listed: true,
+        ..SuppressionPage::default()
+    };
     for value in list {
         if entry(value, &mut page.stops).is_err() {
             page.unreadable += 1;

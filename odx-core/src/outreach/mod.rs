@@ -1,0 +1,12 @@
+//! What reaches people: messages, and the sequences of a CRM that send some.
+//!
+//! A [`Policy`](crate::policy::Policy) says who should hear something and why.
+//! The gate says whether they may, by which channel and when. The
+//! engine claims each occurrence before it is sent and settles it after, so
+//! that it happens once, for ever.
+
+mod gateway;
+mod purpose;
+
+pub use gateway::{Address, Attempt, Heard, Inbound, Message, MessageGateway, SendError, Status};
+pub use purpose::Purpose;
