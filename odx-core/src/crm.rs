@@ -62,6 +62,21 @@ pub struct ContactConsent {
 /// until somebody adds it here.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ContactCustom {
+    /// Where a visit is booked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub booking_link: Option<String>,
+    /// Opens the chart. Opaque: it names nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart_link: Option<String>,
+    /// The practice's key of their clinic, for routing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clinic: Option<String>,
+    /// The practice's key of their provider, for routing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// Where a review is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review_link: Option<String>,
     /// A number for calls only, where there is no mobile.
     #[serde(
         with = "crate::phi::expose_option",
@@ -72,8 +87,8 @@ pub struct ContactCustom {
 }
 
 impl ContactCustom {
-    const fn is_empty(&self) -> bool {
-        self.voice_phone.is_none()
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -142,7 +157,7 @@ pub enum TaskStatus {
     Cancelled,
 }
 
-/// A recall to-do: updated in place until closed, never deleted. Fields stand
+/// A to-do about a recall or a lapse: updated in place until closed, never deleted. Fields stand
 /// in the order of the canonical form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
@@ -152,7 +167,7 @@ pub struct Task {
     pub due_date: NaiveDate,
     /// Its name for ever.
     pub external_id: ExternalId,
-    /// `recall`
+    /// What it is about.
     pub kind: TaskKind,
     /// The office.
     pub office_id: String,
@@ -161,7 +176,8 @@ pub struct Task {
     pub segment: Option<Segment>,
     /// Where it stands.
     pub status: TaskStatus,
-    /// What staff read. Generic: no diagnosis, no procedure, no kind of recall.
+    /// What staff read, with the reason once it is closed. Generic: no
+    /// diagnosis, no procedure, no kind of recall.
     pub title: String,
 }
 
@@ -171,6 +187,8 @@ pub struct Task {
 pub enum TaskKind {
     /// A visit that comes round again.
     Recall,
+    /// A patient who was not seen for long.
+    Reactivation,
 }
 
 /// The state one record should have.

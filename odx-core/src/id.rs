@@ -288,6 +288,16 @@ impl ExternalIds {
         self.build("fam", key.native())
     }
 
+    /// `odapt:main-st:912`: a visit, as the subject of a review request.
+    pub fn appointment(&self, key: &AppointmentKey) -> ExternalId {
+        self.build("apt", key.native())
+    }
+
+    /// `odreact:main-st:12345`: the task about a patient not seen for long.
+    pub fn reactivation(&self, key: &PatientKey) -> ExternalId {
+        self.build("react", key.native())
+    }
+
     fn build(&self, kind: &str, native: &str) -> ExternalId {
         let fine = !native.is_empty()
             && native.len() <= 64

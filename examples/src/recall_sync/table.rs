@@ -107,6 +107,7 @@ pub(crate) fn skipped(report: &RunReport) -> Vec<String> {
                 Skip::RecallScheduled => "recalls whose visit is booked",
                 Skip::RecallWithoutDate => "recalls without a due date",
                 Skip::RecallGone => "recalls removed by the practice",
+                Skip::RecallKindIgnored => "recalls of a kind that is left alone",
             };
             format!("{count} {why}")
         })

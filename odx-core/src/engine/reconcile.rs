@@ -406,7 +406,7 @@ impl<'a> Courier<'a> {
             report.households += 1;
             report.desired += u64::try_from(desired.ops.len()).unwrap_or(u64::MAX);
             for skip in desired.skipped {
-                *report.skipped.entry(skip).or_default() += 1;
+                *report.skipped.entry(skip.why).or_default() += 1;
             }
             // What nobody wants any more of this household must not bring it back for ever.
             self.pending.cleared.extend(

@@ -5,8 +5,11 @@
 //! engine claims each occurrence before it is sent and settles it after, so
 //! that it happens once, for ever.
 
+pub mod gate;
 mod gateway;
 mod purpose;
+mod wanted;
 
 pub use gateway::{Address, Attempt, Heard, Inbound, Message, MessageGateway, SendError, Status};
 pub use purpose::Purpose;
+pub use wanted::{Episode, Wanted};

@@ -2,19 +2,29 @@
 
 mod recall;
 mod segment;
+mod settings;
+mod tags;
+mod today;
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use chrono::NaiveDate;
 use serde::Serialize;
 
 use crate::crm::Op;
+use crate::hash::LedgerHash;
 use crate::id::ExternalIds;
-use crate::model::HouseholdView;
+use crate::model::{HouseholdView, RecordKey};
 use crate::office::Office;
+use crate::outreach::Wanted;
 
-pub use recall::{RecallPolicy, RecallSettings};
+use segment::boundaries;
+
+pub use recall::RecallPolicy;
 pub use segment::{Segment, Standing, Windows, classify};
+pub use settings::{KindSettings, Links, Reactivation, RecallSettings, Reviews};
+pub use tags::{MANAGED, Mapped, TagChange, TagMap};
 
 /// Everything a policy may know besides the household.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +66,34 @@ pub enum Skip {
     RecallWithoutDate,
     /// The recall is gone from the practice.
     RecallGone,
+    /// The office leaves this kind of recall alone.
+    RecallKindIgnored,
+}
+
+impl Skip {
+    /// In words that may stand in a CRM: no diagnosis, no balance, no kind.
+    pub const fn generic(self) -> &'static str {
+        match self {
+            Self::PatientClosed => "patient no longer seen here",
+            Self::PatientNotActive => "patient not active",
+            Self::RecallDisabled => "switched off by the practice",
+            Self::RecallSnoozed => "hidden until a later day",
+            Self::RecallHeldForBalance => "hidden by the practice",
+            Self::RecallScheduled => "visit booked",
+            Self::RecallWithoutDate => "no due date",
+            Self::RecallGone => "removed by the practice",
+            Self::RecallKindIgnored => "not followed up",
+        }
+    }
+}
+
+/// Something that is not wanted, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The patient or the recall.
+    pub what: RecordKey,
+    /// Why.
+    pub why: Skip,
 }
 
 /// What a household should look like.
@@ -64,8 +102,12 @@ pub enum Skip {
 pub struct Desired {
     /// The records, contacts before their tasks.
     pub ops: Vec<Op>,
+    /// What somebody should hear, if they may.
+    pub outreach: Vec<Wanted>,
     /// What is not wanted, and why.
-    pub skipped: Vec<Skip>,
+    pub skipped: Vec<LeftOut>,
+    /// Statuses of the practice about which the office has not decided.
+    pub unmapped: BTreeSet<String>,
     /// The first later day on which the answer would differ if nothing else
     /// changes.
     pub again: Option<NaiveDate>,
@@ -86,6 +128,12 @@ pub trait Policy: Debug + Send + Sync + 'static {
     /// Part of every ledger hash: raise it when the same household should be
     /// told differently.
     fn version(&self) -> u32;
+
+    /// Changes whenever any setting does: everybody is then looked at again,
+    /// once. By default only the version counts.
+    fn fingerprint(&self) -> LedgerHash {
+        LedgerHash::of(&self.version().to_be_bytes())
+    }
 
     /// The state the CRM should have. The same input always gives the same
     /// answer, and `again` is later than `cx.today`.

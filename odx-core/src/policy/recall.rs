@@ -1,46 +1,27 @@
-//! Recalls: one contact per patient, one task per open recall, segment tags.
+//! Recalls: one contact per patient, one task per open recall, tags, and what
+//! people should hear.
 
-use chrono::NaiveDate;
+use std::collections::BTreeSet;
 
+use chrono::{Days, NaiveDate, TimeDelta};
+
+use super::settings::RecallSettings;
+use super::today::{Lapse, Listener, MemberToday, State, ended, fresh_until, is_closed};
+use super::{Desired, LeftOut, Policy, PolicyContext, Skip, TagMap};
 use crate::crm::{
     Body, Contact, ContactConsent, ContactCustom, Intent, Op, Task, TaskKind, TaskStatus, tidy,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+use crate::hash::LedgerHash;
 use crate::model::{
-    Channel, ConsentState, HouseholdView, Kept, Member, Patient, PatientStatus, PhoneKind, Recall,
+    AppointmentStatus, Channel, ConsentState, HouseholdView, Kept, Member, PatientStatus,
+    PhoneKind, Recall, RecordKey,
 };
+use crate::outreach::{Episode, Purpose, Wanted};
 use crate::phi::Phi;
-use crate::policy::{Desired, Policy, PolicyContext, Segment, Skip, Standing, Windows, classify};
 
-/// Settings of [`RecallPolicy`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RecallSettings {
-    /// When a recall is due soon, due now, overdue, lapsed.
-    pub windows: Windows,
-    /// What a task is called. Generic by rule: it names no procedure.
-    pub task_title: String,
-}
-
-impl Default for RecallSettings {
-    fn default() -> Self {
-        Self {
-            windows: Windows::default(),
-            task_title: "Recall visit due".to_owned(),
-        }
-    }
-}
-
-impl RecallSettings {
-    /// Sets the windows.
-    #[must_use]
-    pub const fn with_windows(mut self, windows: Windows) -> Self {
-        self.windows = windows;
-        self
-    }
-}
-
-/// The first version of the recall policy: contacts, recall tasks, segment tags.
+/// What a practice's patients should look like in a CRM, and what they should
+/// hear: contacts, recall tasks, tags; recalls, lapses and reviews.
 ///
 /// * Patients with a closed status get no contact; one that is there is brought
 ///   to rest: consent denied, tags reduced to `odx-inactive`.
@@ -48,7 +29,10 @@ impl RecallSettings {
 ///   booked, and its patient is active. An open recall far from its date has a
 ///   task without a segment.
 /// * A task whose recall is booked is completed, any other that is no longer
-///   open is cancelled. Tasks are moved in place and never deleted.
+///   open is cancelled; either says why. Tasks are moved in place and never
+///   deleted.
+/// * A recall is told once per cycle, a lapse once, a visit's review once. Who
+///   is a minor hears nothing; their guarantor does.
 #[derive(Debug, Clone)]
 pub struct RecallPolicy {
     settings: RecallSettings,
@@ -58,31 +42,27 @@ impl RecallPolicy {
     /// Checks the settings.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if the windows are out of order.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if windows are out of
+    /// order.
     pub fn new(settings: RecallSettings) -> Result<Self> {
-        let w = &settings.windows;
-        if w.due_now_days > w.due_soon_days {
-            return Err(Error::new(
-                ErrorKind::Config,
-                "due_now_days must not be larger than due_soon_days: due soon comes first",
-            ));
-        }
-        if w.overdue_days > w.lapsed_days {
-            return Err(Error::new(
-                ErrorKind::Config,
-                "overdue_days must not be larger than lapsed_days: overdue comes first",
-            ));
-        }
+        settings.check()?;
         Ok(Self { settings })
     }
 
-    fn contact(member: &Member, tags: Vec<String>, cx: &PolicyContext<'_>) -> Op {
-        let Patient { key, household, .. } = &member.patient.record;
+    /// The settings.
+    pub const fn settings(&self) -> &RecallSettings {
+        &self.settings
+    }
+
+    fn contact(&self, member: &Member, tags: BTreeSet<String>, cx: &PolicyContext<'_>) -> Op {
         let patient = &member.patient.record;
         let closed = is_closed(member);
         let mobile = patient.mobile.as_ref().filter(|phone| phone.takes_texts());
         let voice = patient.mobile.as_ref().or(patient.landline.as_ref());
         let own = |text: &Phi<String>| Phi::new(tidy(text.expose()));
+        let links = &self.settings.links;
+        let routed = |key: &Option<String>| key.clone().filter(|_| links.routing);
+        let key = patient.key.native();
         Op {
             intent: if closed {
                 Intent::Retire
@@ -92,14 +72,19 @@ impl RecallPolicy {
             body: Body::Contact(Contact {
                 consent: if closed { DENIED } else { consents(member) },
                 custom: ContactCustom {
+                    booking_link: links.booking.clone(),
+                    chart_link: links.chart.as_ref().map(|link| link.replace("{id}", key)),
+                    clinic: routed(&patient.clinic),
+                    provider: routed(&patient.provider),
+                    review_link: links.review.clone(),
                     voice_phone: voice
                         .filter(|_| mobile.is_none())
                         .map(|phone| phone.e164().clone()),
                 },
                 email: patient.email.as_ref().map(|email| email.address().clone()),
-                external_id: cx.ids.patient(key),
+                external_id: cx.ids.patient(&patient.key),
                 first_name: own(&patient.first_name),
-                household_external_id: Some(cx.ids.household(household)),
+                household_external_id: Some(cx.ids.household(&patient.household)),
                 last_name: own(&patient.last_name),
                 office_id: cx.office.id().to_string(),
                 phone: mobile.map(|phone| phone.e164().clone()),
@@ -113,7 +98,7 @@ impl RecallPolicy {
                     .as_ref()
                     .map(own)
                     .filter(|name| !name.expose().is_empty()),
-                tags,
+                tags: tags.into_iter().collect(),
                 timezone: Some(cx.office.zone().name().to_owned()),
             }),
         }
@@ -126,10 +111,17 @@ impl RecallPolicy {
         state: State,
         cx: &PolicyContext<'_>,
     ) -> Op {
-        let (status, segment) = match state {
-            State::Open(segment) => (TaskStatus::Open, segment),
-            State::Closed(Skip::RecallScheduled) => (TaskStatus::Completed, None),
-            State::Closed(_) => (TaskStatus::Cancelled, None),
+        let title = &self.settings.task_title;
+        let (status, segment, title) = match state {
+            State::Open(segment) => (TaskStatus::Open, segment, title.clone()),
+            State::Closed(why) => {
+                let status = if why == Skip::RecallScheduled {
+                    TaskStatus::Completed
+                } else {
+                    TaskStatus::Cancelled
+                };
+                (status, None, format!("{title} (closed: {})", why.generic()))
+            }
         };
         Op {
             intent: if status == TaskStatus::Open {
@@ -145,16 +137,186 @@ impl RecallPolicy {
                 office_id: cx.office.id().to_string(),
                 segment,
                 status,
-                title: self.settings.task_title.clone(),
+                title,
             }),
         }
     }
-}
 
-#[derive(Clone, Copy)]
-enum State {
-    Open(Option<Segment>),
-    Closed(Skip),
+    /// The task about a patient not seen for long; closed as soon as they are
+    /// seen, or a visit is booked.
+    fn lapse_task(
+        &self,
+        member: &Member,
+        today: &MemberToday,
+        cx: &PolicyContext<'_>,
+    ) -> Option<Op> {
+        let settings = self.settings.reactivation?;
+        let (seen, lapse) = today.lapse?;
+        let patient = &member.patient.record.key;
+        let title = "Patient not seen for long";
+        let (intent, status, title) = match lapse {
+            Lapse::Lapsed => (Intent::Upsert, TaskStatus::Open, title.to_owned()),
+            Lapse::Booked => (
+                Intent::Retire,
+                TaskStatus::Completed,
+                format!("{title} (closed: visit booked)"),
+            ),
+            Lapse::No => (
+                Intent::Retire,
+                TaskStatus::Cancelled,
+                format!("{title} (closed: no longer wanted)"),
+            ),
+        };
+        Some(Op {
+            intent,
+            body: Body::Task(Task {
+                contact_external_id: cx.ids.patient(patient),
+                due_date: seen.checked_add_days(Days::new(settings.after_days.into()))?,
+                external_id: cx.ids.reactivation(patient),
+                kind: TaskKind::Reactivation,
+                office_id: cx.office.id().to_string(),
+                segment: None,
+                status,
+                title,
+            }),
+        })
+    }
+
+    /// The managed tags of a member; what the office has not decided is noted.
+    fn tags(
+        &self,
+        member: &Member,
+        today: &MemberToday,
+        unmapped: &mut BTreeSet<String>,
+    ) -> BTreeSet<String> {
+        let patient = &member.patient.record;
+        let closed = is_closed(member);
+        let map = &self.settings.tags;
+        let mut tags = BTreeSet::new();
+        let mut status = |name: &str, otherwise: &str| match map.get(name) {
+            Some(own) => tags.extend(own.iter().cloned()),
+            None => {
+                tags.insert(otherwise.to_owned());
+            }
+        };
+        if closed || patient.status != PatientStatus::Active {
+            status("patient:inactive", "odx-inactive");
+        } else {
+            status("patient:active", "odx-active");
+        }
+        for (recall, state) in member.recalls.iter().zip(&today.recalls) {
+            let State::Open(segment) = state else {
+                continue;
+            };
+            if let Some(segment) = segment {
+                status(&format!("segment:{}", segment.name()), segment.tag());
+            }
+            if recall.record.urgent {
+                status("recall:asap", "odx-recall-asap");
+            }
+        }
+        if today.lapsed().is_some() {
+            status("reactivation:lapsed", "odx-lapsed");
+        }
+        if closed || map.is_empty() {
+            return tags;
+        }
+        let open = member.recalls.iter().zip(&today.recalls);
+        let open = open.filter(|(_, state)| matches!(state, State::Open(_)));
+        let booked = member.appointments.iter();
+        let booked = booked.filter(|visit| visit.status == AppointmentStatus::Scheduled);
+        let labels = patient
+            .labels
+            .iter()
+            .chain(open.flat_map(|(recall, _)| &recall.record.labels))
+            .chain(booked.flat_map(|visit| &visit.labels));
+        for label in labels {
+            match map.of_label(label) {
+                Some(own) => tags.extend(own.iter().cloned()),
+                None if map.watches(&label.field) => {
+                    unmapped.insert(TagMap::status_of(label));
+                }
+                None => {}
+            }
+        }
+        for (field, key) in [("clinic", &patient.clinic), ("provider", &patient.provider)] {
+            let Some(status) = key.as_ref().map(|key| format!("{field}:{key}")) else {
+                continue;
+            };
+            let mapped = map.tags([status.as_str()]);
+            tags.extend(mapped.tags);
+            unmapped.extend(mapped.unmapped);
+        }
+        tags
+    }
+
+    /// What a member, or their guarantor, should hear.
+    fn outreach(
+        &self,
+        view: &HouseholdView,
+        member: &Member,
+        today: &MemberToday,
+        cx: &PolicyContext<'_>,
+    ) -> Vec<Wanted> {
+        let patient = &member.patient.record;
+        let recipient = match today.listener {
+            Listener::Patient => Some(&patient.key),
+            Listener::Guarantor => self.settings.guarantor(view, member, cx.today),
+            Listener::Nobody => None,
+        };
+        let wanted = |purpose, subject, cycle, segment| {
+            let episode = Episode {
+                purpose,
+                subject,
+                cycle,
+                segment,
+            };
+            let mut wanted = Wanted::new(episode, patient.key.clone());
+            wanted.recipient = recipient.cloned();
+            wanted.minor = today.listener != Listener::Patient;
+            wanted.clinic.clone_from(&patient.clinic);
+            wanted
+        };
+        let mut all = Vec::new();
+        for (recall, state) in member.recalls.iter().zip(&today.recalls) {
+            let Some(segment) = self.settings.tells(*state) else {
+                continue;
+            };
+            let mut wanted = wanted(
+                Purpose::Recall,
+                cx.ids.recall(&recall.record.key),
+                recall.record.previous,
+                Some(segment).filter(|_| self.settings.tell_each_segment),
+            );
+            wanted.urgent = recall.record.urgent;
+            wanted.due = recall.record.due;
+            all.push(wanted);
+        }
+        if let Some(seen) = today.lapsed() {
+            let subject = cx.ids.patient(&patient.key);
+            all.push(wanted(Purpose::Reactivation, subject, Some(seen), None));
+        }
+        let visits = today.fresh.iter();
+        for visit in visits.filter_map(|place| member.appointments.get(*place)) {
+            let Some(reviews) = self.settings.reviews else {
+                continue;
+            };
+            let subject = cx.ids.appointment(&visit.key);
+            let mut wanted = wanted(Purpose::Review, subject, None, None);
+            wanted.happened = visit.start;
+            wanted.not_before = match reviews.delay_minutes {
+                0 => visit.start,
+                minutes => ended(visit)
+                    .and_then(|end| end.checked_add_signed(TimeDelta::minutes(minutes.into()))),
+            };
+            wanted.expires = fresh_until(visit, reviews.fresh_hours);
+            if let Some(clinic) = &visit.clinic {
+                wanted.clinic = Some(clinic.clone());
+            }
+            all.push(wanted);
+        }
+        all
+    }
 }
 
 const DENIED: ContactConsent = ContactConsent {
@@ -162,10 +324,6 @@ const DENIED: ContactConsent = ContactConsent {
     sms: ConsentState::Denied,
     voice: ConsentState::Denied,
 };
-
-fn is_closed(member: &Member) -> bool {
-    member.patient.gone || member.patient.record.status.is_closed()
-}
 
 fn consents(member: &Member) -> ContactConsent {
     ContactConsent {
@@ -195,268 +353,52 @@ impl Policy for RecallPolicy {
         1
     }
 
+    fn fingerprint(&self) -> LedgerHash {
+        LedgerHash::of(format!("{} {:?}", self.version(), self.settings).as_bytes())
+    }
+
     fn desired(&self, view: &HouseholdView, cx: &PolicyContext<'_>) -> Desired {
         let mut desired = Desired::default();
         let mut tasks = Vec::new();
-        for member in &view.members {
-            let status = member.patient.record.status;
+        let today = self.settings.today(view, cx.today);
+        for (member, today) in view.members.iter().zip(&today) {
             let closed = is_closed(member);
-            let mut tags = vec![
-                if !closed && status == PatientStatus::Active {
-                    "odx-active"
-                } else {
-                    "odx-inactive"
-                }
-                .to_owned(),
-            ];
             if closed {
-                desired.skipped.push(Skip::PatientClosed);
+                desired.skipped.push(LeftOut {
+                    what: RecordKey::Patient(member.patient.record.key.clone()),
+                    why: Skip::PatientClosed,
+                });
             }
-            for recall in &member.recalls {
-                let state = if recall.gone {
-                    State::Closed(Skip::RecallGone)
-                } else if closed {
-                    State::Closed(Skip::PatientClosed)
-                } else if status != PatientStatus::Active {
-                    // Any other status suspends recall; going back to active restores it.
-                    State::Closed(Skip::PatientNotActive)
-                } else {
-                    let (standing, again) =
-                        classify(&recall.record, cx.today, &self.settings.windows);
-                    desired.look_again(again);
-                    match standing {
-                        Standing::Open(_, segment) => {
-                            tags.extend(segment.map(|segment| segment.tag().to_owned()));
-                            State::Open(segment)
-                        }
-                        Standing::Closed(why) => State::Closed(why),
-                    }
-                };
+            for (recall, state) in member.recalls.iter().zip(&today.recalls) {
                 if let State::Closed(why) = state
                     && !closed
                 {
-                    desired.skipped.push(why);
+                    desired.skipped.push(LeftOut {
+                        what: RecordKey::Recall(recall.record.key.clone()),
+                        why: *why,
+                    });
                 }
-                tasks.push(self.task(member, recall, state, cx));
+                tasks.push(self.task(member, recall, *state, cx));
             }
-            tags.sort();
-            tags.dedup();
-            desired.ops.push(Self::contact(member, tags, cx));
+            tasks.extend(self.lapse_task(member, today, cx));
+            let tags = self.tags(member, today, &mut desired.unmapped);
+            desired.ops.push(self.contact(member, tags, cx));
+            desired
+                .outreach
+                .extend(self.outreach(view, member, today, cx));
         }
         desired.ops.append(&mut tasks);
+        // Whatever order the rows came in, the answer is the same.
+        let contact_first = |op: &Op| (op.entity(), op.external_id().clone());
+        desired.ops.sort_by_cached_key(contact_first);
+        let key = |left: &LeftOut| (left.what.clone(), left.why);
+        desired.skipped.sort_by_cached_key(key);
+        let order = |wanted: &Wanted| wanted.episode.clone();
+        desired.outreach.sort_by_cached_key(order);
+        desired.look_again(self.settings.again(view, cx.today, &today));
         desired
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::id::{ExternalIds, HouseholdKey, IdScheme, OfficeId, SourceId};
-    use crate::model::{Blocked, Email, Origin, Permission, Phone, Statement};
-    use crate::office::Office;
-    use crate::testkit;
-
-    const TODAY: &str = "2026-11-20";
-
-    fn day(text: &str) -> NaiveDate {
-        text.parse().unwrap()
-    }
-
-    fn patient(status: PatientStatus) -> Patient {
-        Patient {
-            household: HouseholdKey::new("50"),
-            status,
-            first_name: Phi::new("Ana".to_owned()),
-            last_name: Phi::new("Nu\u{301}n\u{303}ez ".to_owned()),
-            landline: Phone::parse("503-555-0199").ok(),
-            email: Email::parse("ana@smile.co").ok(),
-            consent: vec![Statement {
-                channel: Channel::Sms,
-                permission: Permission::Granted,
-                origin: Origin::Practice,
-                on: None,
-            }],
-            ..testkit::patient("55")
-        }
-    }
-
-    fn recall(due: Option<&str>) -> Kept<Recall> {
-        Kept {
-            record: testkit::recall("77", "55", due.map(day)),
-            gone: false,
-            changed_on: day("2026-05-05"),
-        }
-    }
-
-    fn member(status: PatientStatus, recalls: Vec<Kept<Recall>>) -> Member {
-        Member {
-            patient: Kept {
-                record: patient(status),
-                gone: false,
-                changed_on: day(TODAY),
-            },
-            recalls,
-            appointments: Vec::new(),
-            opt_out: None,
-            blocked: Blocked::default(),
-        }
-    }
-
-    fn desired(member: Member) -> Desired {
-        let office = Office::new(
-            OfficeId::new("1001").unwrap(),
-            "Smiles",
-            chrono_tz::America::Los_Angeles,
-        );
-        let ids = ExternalIds::new(SourceId::new("od", "1001").unwrap(), IdScheme::Scoped);
-        let view = HouseholdView {
-            key: HouseholdKey::new("50"),
-            members: vec![member],
-        };
-        RecallPolicy::new(RecallSettings::default())
-            .unwrap()
-            .desired(&view, &PolicyContext::new(day(TODAY), &office, &ids))
-    }
-
-    fn contact(desired: &Desired) -> (&Contact, Intent) {
-        match &desired.ops[0] {
-            Op {
-                body: Body::Contact(contact),
-                intent,
-            } => (contact, *intent),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn task(desired: &Desired) -> (&Task, Intent) {
-        match &desired.ops[1] {
-            Op {
-                body: Body::Task(task),
-                intent,
-            } => (task, *intent),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_golden_contact_and_task_come_out() {
-        let want = desired(member(
-            PatientStatus::Active,
-            vec![recall(Some("2026-12-01"))],
-        ));
-        let contact = serde_json::to_value(contact(&want).0).unwrap();
-        assert_eq!(
-            contact,
-            serde_json::json!({
-                "external_id": "od:1001:55", "office_id": "1001", "household_external_id": "odfam:1001:50",
-                "first_name": "Ana", "last_name": "Núñez", "email": "ana@smile.co",
-                "phone": "+15035550123", "phone_kind": "mobile", "timezone": "America/Los_Angeles",
-                "tags": ["odx-active", "odx-recall-due-soon"],
-                "consent": { "sms": "granted", "email": "unknown", "voice": "unknown" },
-            })
-        );
-        let task = serde_json::to_value(task(&want).0).unwrap();
-        assert_eq!(
-            task,
-            serde_json::json!({
-                "external_id": "odrecall:1001:77", "contact_external_id": "od:1001:55", "office_id": "1001",
-                "title": "Recall visit due", "due_date": "2026-12-01", "status": "open", "kind": "recall",
-                "segment": "due_soon",
-            })
-        );
-        assert_eq!(want.again, Some(day("2026-12-01")));
-    }
-
-    #[test]
-    fn a_home_number_is_never_a_number_for_texts() {
-        let mut person = member(PatientStatus::Active, vec![]);
-        person.patient.record.mobile = None;
-        let want = desired(person);
-        let contact = contact(&want).0;
-        assert_eq!(contact.phone, None);
-        assert_eq!(
-            contact.custom.voice_phone.as_ref().unwrap().expose(),
-            "+15035550199"
-        );
-    }
-
-    #[test]
-    fn status_outranks_consent() {
-        let want = desired(member(
-            PatientStatus::Deceased,
-            vec![recall(Some("2026-11-01"))],
-        ));
-        let (contact, intent) = contact(&want);
-        assert_eq!(intent, Intent::Retire);
-        assert_eq!(contact.consent, DENIED);
-        assert_eq!(contact.tags, ["odx-inactive"]);
-        let (task, intent) = task(&want);
-        assert_eq!(
-            (task.status, intent),
-            (TaskStatus::Cancelled, Intent::Retire)
-        );
-        assert_eq!(want.skipped, [Skip::PatientClosed]);
-    }
-
-    #[test]
-    fn a_stop_in_the_crm_beats_a_yes_in_the_practice() {
-        let mut person = member(PatientStatus::Active, vec![]);
-        person.blocked.sms = true;
-        assert_eq!(
-            contact(&desired(person)).0.consent.sms,
-            ConsentState::Denied
-        );
-    }
-
-    #[test]
-    fn s12_an_opt_out_beside_the_patient_beats_their_yes() {
-        let mut person = member(PatientStatus::Active, vec![]);
-        let all = [Channel::Sms, Channel::Email, Channel::Voice];
-        person.opt_out = Some(testkit::opt_out("55", &all));
-        assert_eq!(contact(&desired(person)).0.consent, DENIED);
-    }
-
-    #[test]
-    fn a_booked_recall_completes_its_task_and_drops_its_tag() {
-        let mut booked = recall(Some("2026-11-01"));
-        booked.record.scheduled = Some(day("2026-12-05"));
-        let want = desired(member(PatientStatus::Active, vec![booked]));
-        assert_eq!(contact(&want).0.tags, ["odx-active"]);
-        assert_eq!(task(&want), (task(&want).0, Intent::Retire));
-        assert_eq!(task(&want).0.status, TaskStatus::Completed);
-        assert_eq!(task(&want).0.due_date, day("2026-11-01"));
-    }
-
-    #[test]
-    fn a_recall_that_lost_its_date_closes_on_a_day_that_does_not_move() {
-        let mut off = recall(None);
-        off.record.disabled = true;
-        let want = desired(member(PatientStatus::Active, vec![off]));
-        assert_eq!(task(&want).0.due_date, day("2026-05-05"));
-        assert_eq!(task(&want).0.status, TaskStatus::Cancelled);
-    }
-
-    #[test]
-    fn other_statuses_suspend_recall_but_keep_the_contact() {
-        for status in [
-            PatientStatus::Inactive,
-            PatientStatus::NonPatient,
-            PatientStatus::Prospective,
-        ] {
-            let want = desired(member(status, vec![recall(Some("2026-11-01"))]));
-            assert_eq!(contact(&want).1, Intent::Upsert);
-            assert_eq!(contact(&want).0.tags, ["odx-inactive"]);
-            assert_eq!(task(&want).0.status, TaskStatus::Cancelled);
-        }
-    }
-
-    #[test]
-    fn windows_out_of_order_are_refused() {
-        let windows = Windows {
-            due_soon_days: 3,
-            due_now_days: 5,
-            ..Windows::default()
-        };
-        assert!(RecallPolicy::new(RecallSettings::default().with_windows(windows)).is_err());
-    }
-}
+mod tests;

@@ -21,7 +21,17 @@ pub enum Segment {
 }
 
 impl Segment {
-    /// The managed tag.
+    /// As it stands in settings, keys and contracts.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DueSoon => "due_soon",
+            Self::DueNow => "due_now",
+            Self::Overdue => "overdue",
+            Self::Lapsed => "lapsed",
+        }
+    }
+
+    /// The managed tag, unless the office maps the segment itself.
     pub const fn tag(self) -> &'static str {
         match self {
             Self::DueSoon => "odx-recall-due-soon",
@@ -63,6 +73,21 @@ pub enum Standing {
     Open(NaiveDate, Option<Segment>),
     /// Not wanted now, and why.
     Closed(Skip),
+}
+
+/// The days on which a recall moves from one segment to the next.
+pub(super) fn boundaries(recall: &Recall, windows: &Windows) -> impl Iterator<Item = NaiveDate> {
+    let due = recall.due;
+    let before = move |days: u32| due?.checked_sub_days(Days::new(days.into()));
+    let after = move |days: u32| due?.checked_add_days(Days::new(days.into()));
+    [
+        before(windows.due_soon_days),
+        before(windows.due_now_days),
+        after(windows.overdue_days),
+        after(windows.lapsed_days),
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Where a recall of an active patient stands on `today`, and the first later

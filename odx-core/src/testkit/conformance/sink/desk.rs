@@ -117,6 +117,7 @@ impl<H: SinkHarness> Desk<H> {
             },
             custom: ContactCustom {
                 voice_phone: Some(phi(number(n + 5000))),
+                ..ContactCustom::default()
             },
             email: Some(phi(format!("Person{n}.K@smile.example"))),
             external_id: ids.patient(&PatientKey::new(n.to_string())),
