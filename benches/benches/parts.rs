@@ -238,6 +238,7 @@ fn household(size: u32) -> HouseholdView {
             appointments: Vec::new(),
             opt_out: None,
             blocked: Blocked::default(),
+            stops: Vec::new(),
         },
         other => panic!("{other:?}"),
     });
@@ -396,6 +397,7 @@ fn acks(names: &[ExternalId], epoch: Epoch, generation: u64) -> AckCommit {
         parked: Vec::new(),
         cleared: Vec::new(),
         reconciled: Vec::new(),
+        disclosed: Vec::new(),
     }
 }
 

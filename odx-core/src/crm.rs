@@ -213,6 +213,39 @@ impl Body {
         }
     }
 
+    /// The names of what it discloses of a person, for the record of
+    /// disclosures. No values.
+    pub fn fields(&self) -> String {
+        let mut names = String::new();
+        let mut field = |name: &str, is: bool| {
+            if is {
+                names.push_str(if names.is_empty() { "" } else { "," });
+                names.push_str(name);
+            }
+        };
+        match self {
+            Self::Contact(contact) => {
+                field("consent", true);
+                field("voice_phone", contact.custom.voice_phone.is_some());
+                field("clinic", contact.custom.clinic.is_some());
+                field("provider", contact.custom.provider.is_some());
+                field("chart_link", contact.custom.chart_link.is_some());
+                field("email", contact.email.is_some());
+                field("name", true);
+                field("household", contact.household_external_id.is_some());
+                field("phone", contact.phone.is_some());
+                field("preferred_name", contact.preferred_name.is_some());
+                field("tags", !contact.tags.is_empty());
+            }
+            Self::Task(task) => {
+                field("due_date", true);
+                field("segment", task.segment.is_some());
+                field("status", true);
+            }
+        }
+        names
+    }
+
     /// The kind of record.
     pub const fn entity(&self) -> Entity {
         match self {

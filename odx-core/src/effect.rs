@@ -19,6 +19,7 @@ use crate::error::{Disposition, Error, ErrorKind, Result};
 use crate::failpoint::{broken, reach};
 use crate::hash::{IdempotencyKey, LedgerHash, hex};
 use crate::id::OutletId;
+use crate::store::outreach::About;
 use crate::store::{EffectClaim, EffectCommit, EffectRow, EffectState, Epoch, StateStore};
 
 /// Short text that stands in what was done and finds it again: `[odx:` and 24
@@ -213,28 +214,49 @@ impl Effects {
     /// the next time. [`ErrorKind::Superseded`] once somebody else has taken
     /// over. Everything about the other side is in the outcome.
     pub async fn perform(&self, key: &IdempotencyKey, act: &dyn Act) -> Result<Outcome> {
+        self.perform_about(key, None, act).await
+    }
+
+    /// As [`perform`](Self::perform), and remembers what it tells whom, from the
+    /// moment it is claimed.
+    ///
+    /// # Errors
+    /// As [`perform`](Self::perform).
+    pub async fn perform_about(
+        &self,
+        key: &IdempotencyKey,
+        about: Option<&About>,
+        act: &dyn Act,
+    ) -> Result<Outcome> {
         match self.store.effect(&self.outlet, key).await? {
-            None => self.attempt(key, 0, act).await,
+            None => self.attempt(key, about, 0, act).await,
             Some(row) => match row.state {
                 EffectState::Done(receipt) => Ok(Outcome::Known(receipt)),
                 EffectState::Refused(reason) => Ok(Outcome::Refused(reason)),
-                EffectState::Waiting(_) => self.attempt(key, row.attempt, act).await,
+                EffectState::Waiting(_) => self.attempt(key, about, row.attempt, act).await,
                 EffectState::Claimed | EffectState::InDoubt(_) if broken("broken.effect.find") => {
-                    self.attempt(key, row.attempt, act).await
+                    self.attempt(key, about, row.attempt, act).await
                 }
-                EffectState::Claimed | EffectState::InDoubt(_) => self.look_up(row, act).await,
+                EffectState::Claimed | EffectState::InDoubt(_) => {
+                    self.look_up(row, about, act).await
+                }
             },
         }
     }
 
     /// It may have taken effect: the other side is asked, and only what has
     /// surely not happened is done again.
-    async fn look_up(&self, row: EffectRow, act: &dyn Act) -> Result<Outcome> {
+    async fn look_up(
+        &self,
+        row: EffectRow,
+        about: Option<&About>,
+        act: &dyn Act,
+    ) -> Result<Outcome> {
         let again = again(&row, act);
         let reason = match self.ask(&row, act).await? {
             Asked::Found(receipt) => return Ok(Outcome::Found(receipt)),
             Asked::NotThere if self.clock.now() >= again => {
-                return self.attempt(&row.key, row.attempt, act).await;
+                return self.attempt(&row.key, about, row.attempt, act).await;
             }
             Asked::NotThere => "it is not there yet, and may still arrive".to_owned(),
             Asked::Unknown(why) => why,
@@ -270,7 +292,13 @@ impl Effects {
         })
     }
 
-    async fn attempt(&self, key: &IdempotencyKey, after: u32, act: &dyn Act) -> Result<Outcome> {
+    async fn attempt(
+        &self,
+        key: &IdempotencyKey,
+        about: Option<&About>,
+        after: u32,
+        act: &dyn Act,
+    ) -> Result<Outcome> {
         reach("effect.before_claim");
         let claimed_at = self.clock.now();
         let claim = EffectClaim {
@@ -278,6 +306,7 @@ impl Effects {
             epoch: self.epoch,
             key: key.clone(),
             after,
+            about: about.cloned(),
             now: claimed_at,
         };
         if !self.store.claim_effect(claim).await? {

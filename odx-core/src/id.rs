@@ -273,6 +273,15 @@ impl ExternalIds {
         self.scheme
     }
 
+    /// The ids of the same source in another scheme.
+    #[must_use]
+    pub fn in_scheme(&self, scheme: IdScheme) -> Self {
+        Self {
+            source: self.source.clone(),
+            scheme,
+        }
+    }
+
     /// `od:main-st:12345`
     pub fn patient(&self, key: &PatientKey) -> ExternalId {
         self.build("", key.native())

@@ -19,7 +19,7 @@ use odx_core::store::{Brake, MemoryStore, Opening, PageCommit, SqliteStore, Stat
 use odx_core::testkit::conformance::Supported;
 use odx_core::testkit::conformance::state::StateHarness;
 use odx_core::testkit::patient;
-use odx_core::{ExternalIds, IdScheme, Result, SinkId, SourceId};
+use odx_core::{IdScheme, Result, SinkId, SourceId};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -209,8 +209,7 @@ async fn stops_stand_in_the_file_as_digests_only() {
         channel: None,
         reason: "stop".to_owned(),
     };
-    let ids = ExternalIds::new(source, IdScheme::Scoped);
-    store.suppress(&sink, &ids, vec![stop], None).await.unwrap();
+    store.suppress(&sink, vec![stop], None).await.unwrap();
     drop(store);
     let canaries = odx_core::testkit::Canaries::new(["+12125550147"]);
     for entry in std::fs::read_dir(folder.path()).unwrap() {

@@ -196,7 +196,7 @@ impl<'a> Courier<'a> {
             let next = page.next.clone();
             reach("stops.before");
             report.suppressions += store
-                .suppress(self.sink.id(), &self.ids, page.stops, page.next)
+                .suppress(self.sink.id(), page.stops, page.next)
                 .await?;
             reach("stops.after_commit");
             // A list that repeats its cursor has no more to say.
@@ -463,6 +463,7 @@ impl<'a> Courier<'a> {
                 parked: pending.parked,
                 cleared: pending.cleared,
                 reconciled: pending.reconciled,
+                disclosed: pending.disclosed,
             })
             .await?;
         reach("acks.after_commit");

@@ -16,6 +16,7 @@ use crate::error::{Disposition, Error, ErrorKind, Result};
 use crate::failpoint::{broken, reach};
 use crate::id::ExternalId;
 use crate::sink::Outcome;
+use crate::store::outreach::Disclosure;
 use crate::store::{Acknowledged, Hold, Parked};
 
 /// Acknowledgements are stored after so many…
@@ -220,6 +221,15 @@ impl Courier<'_> {
         }
         let attempts = job.card.attempts + 1;
         let backoff = self.pipeline.backoff();
+        if !matches!(outcome, Outcome::Retry { .. }) {
+            let op = &job.delivery.op;
+            self.pending.disclosed.push(Disclosure {
+                external_id: op.external_id().clone(),
+                kind: op.entity().name(),
+                fields: op.body.fields(),
+                taken: matches!(outcome, Outcome::Applied { .. }),
+            });
+        }
         let (wait, reason) = match outcome {
             Outcome::Applied { remote_id } => {
                 report.sent += 1;

@@ -6,6 +6,7 @@ use crate::crm::{Delivery, Op};
 use crate::hash::{ContentHash, LedgerHash};
 use crate::id::{ExternalId, HouseholdKey};
 use crate::phi::Phi;
+use crate::store::outreach::Disclosure;
 use crate::store::{Acknowledged, Parked, Tried};
 
 /// A household on its way.
@@ -69,6 +70,7 @@ pub(super) struct Pending {
     pub(super) parked: Vec<Parked>,
     pub(super) cleared: Vec<ExternalId>,
     pub(super) reconciled: Vec<(HouseholdKey, u64, Option<NaiveDate>)>,
+    pub(super) disclosed: Vec<Disclosure>,
 }
 
 impl Pending {
@@ -77,5 +79,6 @@ impl Pending {
             && self.parked.is_empty()
             && self.cleared.is_empty()
             && self.reconciled.is_empty()
+            && self.disclosed.is_empty()
     }
 }

@@ -1,6 +1,7 @@
 //! A household as the policy sees it.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::id::HouseholdKey;
 use crate::model::{Appointment, Channel, ConsentState, OptOut, Patient, Recall, consent};
@@ -28,6 +29,30 @@ pub struct Blocked {
     pub voice: bool,
 }
 
+/// Who said stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopOrigin {
+    /// A CRM: only it takes that back.
+    Crm,
+    /// A messaging provider, or its reports: its holder takes it back, or a
+    /// person at the office with a reason.
+    Gateway,
+}
+
+/// A stop that concerns one of a person's addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    /// Which channel.
+    pub channel: Channel,
+    /// Who said so.
+    pub origin: StopOrigin,
+    /// Why, in a word or two.
+    pub reason: String,
+    /// Since when.
+    pub since: DateTime<Utc>,
+}
+
 /// A patient with everything that hangs from them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
@@ -40,8 +65,11 @@ pub struct Member {
     /// The noes that the practice keeps beside the patient. A gone one is left
     /// out: it denies nothing. One that cannot be read denies everything.
     pub opt_out: Option<OptOut>,
-    /// What the sink's opt-outs say about their addresses.
+    /// What the office's opt-outs say about their addresses, whichever CRM or
+    /// gateway recorded them.
     pub blocked: Blocked,
+    /// The same one by one.
+    pub stops: Vec<Stop>,
 }
 
 impl Member {
@@ -124,6 +152,7 @@ mod tests {
             recalls: Vec::new(),
             appointments: Vec::new(),
             blocked,
+            stops: Vec::new(),
         }
     }
 

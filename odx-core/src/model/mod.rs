@@ -14,7 +14,7 @@ mod record;
 pub use appointment::{Appointment, AppointmentStatus};
 pub use consent::{Channel, ConsentState, Origin, Permission, Statement, consent};
 pub use contact_point::{BadAddress, Email, Phone, PhoneKind};
-pub use household::{Blocked, HouseholdView, Kept, Member};
+pub use household::{Blocked, HouseholdView, Kept, Member, Stop, StopOrigin};
 pub use interval::{BadInterval, Interval};
 pub use label::Label;
 pub use opt_out::OptOut;

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::Epoch;
+use super::outreach::About;
 use crate::effect::Receipt;
 use crate::hash::IdempotencyKey;
 use crate::id::OutletId;
@@ -63,6 +64,8 @@ pub struct EffectClaim {
     pub key: IdempotencyKey,
     /// How often it had been claimed when this was decided. 0: never.
     pub after: u32,
+    /// What it tells whom, if it tells anybody anything.
+    pub about: Option<About>,
     /// Now.
     pub now: DateTime<Utc>,
 }

@@ -1,6 +1,7 @@
 //! State in memory: for tests, dry experiments and nothing that must last.
 
 mod effect;
+mod outreach;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,6 +11,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
 use tokio::sync::watch;
 
+use super::outreach::{AuditRow, DecisionRow, OutreachState, OutreachStore};
 use super::view::{self, Digest, DigestKey, Row};
 use super::{
     AckCommit, Acknowledged, Counts, Departure, Due, DueQuery, EffectClaim, EffectCommit,
@@ -19,7 +21,7 @@ use super::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::broken;
 use crate::hash::{IdempotencyKey, LedgerHash};
-use crate::id::{ExternalId, ExternalIds, HouseholdKey, OutletId, SinkId, SourceId};
+use crate::id::{ExternalId, HouseholdKey, OutletId, SinkId, SourceId};
 use crate::model::{Blocked, Channel, HouseholdView, Member, RecordKind};
 use crate::push::Delivery;
 use crate::sink::{Account, Suppression};
@@ -59,6 +61,13 @@ struct Source {
     runs: Vec<(DateTime<Utc>, String)>,
     inbox: Vec<Delivery>,
     delivered: BTreeMap<[u8; 16], DateTime<Utc>>,
+    /// Why rows could not be read, and since when; also those that read again.
+    reasons: BTreeMap<(RecordKind, String), (String, DateTime<Utc>)>,
+    decisions: BTreeMap<(String, Channel), DecisionRow>,
+    outreach: OutreachState,
+    unmapped: BTreeMap<String, DateTime<Utc>>,
+    kept: BTreeMap<String, String>,
+    audit: Vec<AuditRow>,
 }
 
 struct Stored {
@@ -81,7 +90,28 @@ struct Sink {
     routes: BTreeMap<String, Route>,
     ledger: BTreeMap<ExternalId, Acknowledged>,
     parked: BTreeMap<ExternalId, Parked>,
-    stops: BTreeSet<(Channel, Digest)>,
+    parked_since: BTreeMap<ExternalId, DateTime<Utc>>,
+    stops: BTreeMap<(Channel, Digest), outreach::Kept>,
+    /// Known for its stops only: it looks at no households.
+    gateway: bool,
+    fingerprint: Option<LedgerHash>,
+}
+
+impl Sink {
+    fn new(source: SourceId, account: Account) -> Self {
+        Self {
+            source,
+            account,
+            cursor: None,
+            routes: BTreeMap::new(),
+            ledger: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            parked_since: BTreeMap::new(),
+            stops: BTreeMap::new(),
+            gateway: false,
+            fingerprint: None,
+        }
+    }
 }
 
 #[derive(Default, Clone)]
@@ -148,7 +178,7 @@ impl Inner {
         for sink in self
             .sinks
             .values_mut()
-            .filter(|sink| sink.source == *source)
+            .filter(|sink| sink.source == *source && !sink.gateway)
         {
             for household in households {
                 sink.routes.entry(household.clone()).or_default().generation += 1;
@@ -209,25 +239,16 @@ impl StateStore for MemoryStore {
                         .collect()
                 });
         for (id, account) in &opening.sinks {
+            let routes = households.iter().map(|household| {
+                let route = Route {
+                    generation: 1,
+                    ..Route::default()
+                };
+                (household.clone(), route)
+            });
             inner.sinks.entry(id.clone()).or_insert_with(|| Sink {
-                source: opening.source.clone(),
-                account: account.clone(),
-                cursor: None,
-                routes: households
-                    .iter()
-                    .map(|h| {
-                        (
-                            h.clone(),
-                            Route {
-                                generation: 1,
-                                ..Route::default()
-                            },
-                        )
-                    })
-                    .collect(),
-                ledger: BTreeMap::new(),
-                parked: BTreeMap::new(),
-                stops: BTreeSet::new(),
+                routes: routes.collect(),
+                ..Sink::new(opening.source.clone(), account.clone())
             });
         }
         let source = inner.sources.entry(opening.source.clone()).or_default();
@@ -354,6 +375,11 @@ impl StateStore for MemoryStore {
                     outcome.unreadable += 1;
                     let seen = source.listing.get(&bad.kind).copied().unwrap_or_default();
                     let key = (bad.kind, bad.native);
+                    let since = match source.reasons.get(&key) {
+                        Some((_, since)) if source.unreadable.contains_key(&key) => *since,
+                        _ => commit.now,
+                    };
+                    source.reasons.insert(key.clone(), (bad.reason, since));
                     if let Some(known) = source.records.get_mut(&key) {
                         known.seen = seen;
                         known.missed = false;
@@ -524,57 +550,7 @@ impl StateStore for MemoryStore {
             .take(query.limit)
             .map(|(household, route)| (household.clone(), route.generation, route.tried.clone()))
             .collect();
-        let stops = sink.stops.clone();
-        let parked = sink.parked.clone();
-        let source = inner.source(&query.source)?;
-        let mut found = Vec::with_capacity(due.len());
-        for (household, generation, tried) in due {
-            let mut members = Vec::new();
-            for ((kind, native), stored) in &source.records {
-                if *kind != RecordKind::Patient || stored.parent != household {
-                    continue;
-                }
-                let patient = view::patient(&stored.row(RecordKind::Patient))?;
-                let blocked =
-                    self.key
-                        .blocked(&patient.record, &query.ids, |channel, digest| {
-                            Ok(stops.contains(&(channel, *digest)))
-                        })?;
-                let mut member = Member {
-                    patient,
-                    recalls: Vec::new(),
-                    appointments: Vec::new(),
-                    opt_out: None,
-                    blocked: Blocked::default(),
-                };
-                member.blocked = blocked;
-                for ((kind, _), child) in &source.records {
-                    if *kind != RecordKind::Patient && child.parent == *native {
-                        view::hang(&mut member, &child.row(*kind))?;
-                    }
-                }
-                let opt_out = (RecordKind::OptOut, native.clone());
-                if source.unreadable.contains_key(&opt_out) {
-                    view::opted_out_unread(&mut member);
-                }
-                members.push(member);
-            }
-            let parked = parked
-                .values()
-                .filter(|parked| parked.household.native() == household)
-                .map(|parked| parked.external_id.clone())
-                .collect();
-            found.push(Due {
-                generation,
-                view: HouseholdView {
-                    key: HouseholdKey::new(household),
-                    members,
-                },
-                parked,
-                tried,
-            });
-        }
-        Ok(found)
+        gather(&mut inner, &self.key, query, due)
     }
 
     async fn standing(&self, sink: &SinkId, ids: Vec<ExternalId>) -> Result<Vec<Standing>> {
@@ -606,7 +582,13 @@ impl StateStore for MemoryStore {
 
     async fn commit_acks(&self, commit: AckCommit) -> Result<()> {
         let mut inner = self.lock();
-        inner.current(&commit.source, commit.epoch)?;
+        let source = inner.current(&commit.source, commit.epoch)?;
+        source.disclose(
+            &self.key,
+            commit.sink.as_str(),
+            &commit.disclosed,
+            commit.now,
+        )?;
         let sink = inner.sink(&commit.sink)?;
         // First: one household may give up what another sets aside in the same commit.
         for id in commit.cleared {
@@ -617,6 +599,10 @@ impl StateStore for MemoryStore {
             sink.ledger.insert(id, row);
         }
         for parked in commit.parked {
+            if !sink.parked.contains_key(&parked.external_id) {
+                let id = parked.external_id.clone();
+                sink.parked_since.insert(id, commit.now);
+            }
             sink.parked.insert(parked.external_id.clone(), parked);
         }
         for (household, generation, again) in commit.reconciled {
@@ -646,7 +632,6 @@ impl StateStore for MemoryStore {
     async fn suppress(
         &self,
         sink: &SinkId,
-        ids: &ExternalIds,
         stops: Vec<Suppression>,
         next: Option<Cursor>,
     ) -> Result<u64> {
@@ -656,30 +641,20 @@ impl StateStore for MemoryStore {
         let mut fresh = BTreeSet::new();
         for stop in &stops {
             for row in self.key.rows(stop)? {
-                if entry.stops.insert(row) {
+                let known = entry.stops.get(&row);
+                if known.is_none_or(|kept| kept.lifted) {
+                    let kept = outreach::Kept {
+                        reason: stop.reason.clone(),
+                        since: DateTime::<Utc>::UNIX_EPOCH,
+                        lifted: false,
+                    };
+                    entry.stops.insert(row, kept);
                     fresh.insert(row);
                 }
             }
         }
-        let source_id = entry.source.clone();
-        let mut concerned = Vec::new();
-        if !fresh.is_empty() {
-            for ((kind, _), stored) in &inner.source(&source_id)?.records {
-                if *kind == RecordKind::Patient {
-                    let patient = view::patient(&stored.row(RecordKind::Patient))?.record;
-                    let hit = self.key.blocked(&patient, ids, |channel, digest| {
-                        Ok(fresh.contains(&(channel, *digest)))
-                    })?;
-                    if hit != Blocked::default() {
-                        concerned.push(stored.parent.clone());
-                    }
-                }
-            }
-        }
-        let entry = inner.sink(sink)?;
-        for household in concerned {
-            entry.routes.entry(household).or_default().generation += 1;
-        }
+        let source = entry.source.clone();
+        outreach::raise(&mut inner, &self.key, &source, &fresh)?;
         Ok(u64::try_from(fresh.len()).unwrap_or(u64::MAX))
     }
 
@@ -725,16 +700,85 @@ impl StateStore for MemoryStore {
     }
 
     async fn claim_effect(&self, claim: EffectClaim) -> Result<bool> {
-        self.lock().outlets.claim(&claim)
+        self.lock().outlets.claim(&self.key, &claim)
     }
 
     async fn settle_effect(&self, commit: EffectCommit) -> Result<()> {
-        self.lock().outlets.settle(&commit)
+        let mut inner = self.lock();
+        let told = inner.outlets.settle(&commit)?;
+        if let Some((destination, disclosure)) = told {
+            let source = commit.outlet.source().clone();
+            let source = inner.sources.entry(source).or_default();
+            source.disclose(&self.key, &destination, &[disclosure], commit.now)?;
+        }
+        Ok(())
+    }
+
+    fn outreach(&self) -> &dyn OutreachStore {
+        self
     }
 
     async fn open_effects(&self, outlet: &OutletId, limit: usize) -> Result<Vec<EffectRow>> {
         Ok(self.lock().outlets.open_effects(outlet, limit))
     }
+}
+
+/// Everything that is known of these households.
+fn gather(
+    inner: &mut Inner,
+    key: &DigestKey,
+    query: &DueQuery,
+    due: Vec<(String, u64, Vec<Tried>)>,
+) -> Result<Vec<Due>> {
+    let parked = inner.sink(&query.sink)?.parked.clone();
+    let mut found = Vec::with_capacity(due.len());
+    for (household, generation, tried) in due {
+        let source = inner.source(&query.source)?;
+        let mut members = Vec::new();
+        for ((kind, native), stored) in &source.records {
+            if *kind != RecordKind::Patient || stored.parent != household {
+                continue;
+            }
+            let mut member = Member {
+                patient: view::patient(&stored.row(RecordKind::Patient))?,
+                recalls: Vec::new(),
+                appointments: Vec::new(),
+                opt_out: None,
+                blocked: Blocked::default(),
+                stops: Vec::new(),
+            };
+            for ((kind, _), child) in &source.records {
+                if *kind != RecordKind::Patient && child.parent == *native {
+                    view::hang(&mut member, &child.row(*kind))?;
+                }
+            }
+            let opt_out = (RecordKind::OptOut, native.clone());
+            if source.unreadable.contains_key(&opt_out) {
+                view::opted_out_unread(&mut member);
+            }
+            members.push(member);
+        }
+        for member in &mut members {
+            let patient = &member.patient.record;
+            let stops = outreach::of_patient(inner, key, &query.source, patient, &query.ids)?;
+            view::stop(member, stops);
+        }
+        let parked = parked
+            .values()
+            .filter(|parked| parked.household.native() == household)
+            .map(|parked| parked.external_id.clone())
+            .collect();
+        found.push(Due {
+            generation,
+            view: HouseholdView {
+                key: HouseholdKey::new(household),
+                members,
+            },
+            parked,
+            tried,
+        });
+    }
+    Ok(found)
 }
 
 impl Stored {

@@ -5,6 +5,7 @@
 
 mod effect;
 mod memory;
+pub mod outreach;
 mod pairing;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -26,8 +27,11 @@ use crate::push::{Delivery, DeliveryId};
 use crate::sink::{Account, Suppression};
 use crate::source::{Cursor, Page};
 
+use outreach::Disclosure;
+
 pub use effect::{EffectClaim, EffectCommit, EffectRow, EffectState};
 pub use memory::MemoryStore;
+pub use outreach::OutreachStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 
@@ -322,6 +326,8 @@ pub struct AckCommit {
     /// Households whose every op is acknowledged or parked: generation seen,
     /// and the day to look again.
     pub reconciled: Vec<(HouseholdKey, u64, Option<NaiveDate>)>,
+    /// What was disclosed, taken or not.
+    pub disclosed: Vec<Disclosure>,
 }
 
 /// Sizes, for reports.
@@ -473,15 +479,15 @@ pub trait StateStore: Debug + Send + Sync + 'static {
     /// See the trait.
     async fn suppression_cursor(&self, sink: &SinkId) -> Result<Option<Cursor>>;
 
-    /// Stores stops as keyed digests and raises the households they concern.
-    /// Returns how many are new. Nothing is ever lifted by it.
+    /// Stores stops as keyed digests and raises the households they concern, at
+    /// every sink of the source. Returns how many are new. Nothing is ever
+    /// lifted by it.
     ///
     /// # Errors
     /// See the trait.
     async fn suppress(
         &self,
         sink: &SinkId,
-        ids: &ExternalIds,
         stops: Vec<Suppression>,
         next: Option<Cursor>,
     ) -> Result<u64>;
@@ -531,6 +537,9 @@ pub trait StateStore: Debug + Send + Sync + 'static {
     /// [`ErrorKind::Superseded`](crate::ErrorKind::Superseded) also if it is
     /// not the latest attempt, or if that has ended.
     async fn settle_effect(&self, commit: EffectCommit) -> Result<()>;
+
+    /// What it knows about reaching people.
+    fn outreach(&self) -> &dyn OutreachStore;
 
     /// Effects that are not done, at most `limit`: first those in doubt, then
     /// refused ones, claims and what waits; of each, the oldest first.

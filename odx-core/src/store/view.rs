@@ -1,13 +1,17 @@
 //! What both stores share: digests of addresses, decoding, who is blocked.
 
+use std::collections::BTreeMap;
+
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::ExternalIds;
+use crate::id::{ExternalIds, IdScheme};
 use crate::model::{
-    Appointment, Blocked, Channel, Kept, Member, OptOut, Patient, Recall, RecordKind,
+    Appointment, Channel, Kept, Label, Member, OptOut, Patient, Recall, RecordKind, Stop,
 };
+use crate::outreach::Address;
+use crate::policy::TagMap;
 use crate::sink::{Suppression, Target};
 
 /// A keyed digest of an address: equal addresses can be found, none can be read.
@@ -39,10 +43,14 @@ impl DigestKey {
     }
 
     fn digest(&self, kind: u8, text: &str) -> Result<Digest> {
+        self.digest_bytes(kind, text.as_bytes())
+    }
+
+    fn digest_bytes(&self, kind: u8, text: &[u8]) -> Result<Digest> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0)
             .map_err(|_| Error::new(ErrorKind::Bug, "the digest key has a wrong length"))?;
         mac.update(&[kind]);
-        mac.update(text.as_bytes());
+        mac.update(text);
         let full = mac.finalize().into_bytes();
         let mut digest = [0; 16];
         digest
@@ -74,27 +82,46 @@ impl DigestKey {
         })
     }
 
-    /// Which channels are stopped for this patient, as `stopped` knows.
-    pub(super) fn blocked(
-        &self,
-        patient: &Patient,
-        ids: &ExternalIds,
-        mut stopped: impl FnMut(Channel, &Digest) -> Result<bool>,
-    ) -> Result<Blocked> {
-        let mut blocked = Blocked::default();
-        let mut addresses = vec![self.digest(3, ids.patient(&patient.key).as_str())?];
+    /// What an address is stored as.
+    pub(super) fn address(&self, address: &Address) -> Result<Digest> {
+        match address {
+            Address::Phone(phone) => self.digest(1, phone.e164().expose()),
+            Address::Email(email) => self.digest(2, email.match_key().expose()),
+        }
+    }
+
+    /// What a record is called where its name must not be read.
+    pub(super) fn of_record(&self, external_id: &str) -> Result<Digest> {
+        self.digest(4, external_id)
+    }
+
+    /// A link of a chain: over the link before and these parts, none of which can
+    /// pass for a piece of another.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn chained(&self, before: &Digest, parts: &[&[u8]]) -> Result<Digest> {
+        let mut text = before.to_vec();
+        for part in parts {
+            text.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            text.extend_from_slice(part);
+        }
+        self.digest_bytes(5, &text)
+    }
+
+    /// Everything by which a stop may name this patient: their record under
+    /// either scheme, their numbers, their mailbox.
+    pub(super) fn names(&self, patient: &Patient, ids: &ExternalIds) -> Result<Vec<Digest>> {
+        let mut addresses = Vec::with_capacity(5);
+        for scheme in [IdScheme::Scoped, IdScheme::Bare] {
+            let id = ids.in_scheme(scheme).patient(&patient.key);
+            addresses.push(self.digest(3, id.as_str())?);
+        }
         for phone in [&patient.mobile, &patient.landline].into_iter().flatten() {
             addresses.push(self.digest(1, phone.e164().expose())?);
         }
         if let Some(email) = &patient.email {
             addresses.push(self.digest(2, email.match_key().expose())?);
         }
-        for digest in &addresses {
-            blocked.sms |= stopped(Channel::Sms, digest)?;
-            blocked.email |= stopped(Channel::Email, digest)?;
-            blocked.voice |= stopped(Channel::Voice, digest)?;
-        }
-        Ok(blocked)
+        Ok(addresses)
     }
 }
 
@@ -156,4 +183,42 @@ pub(super) fn order(member: &mut Member) {
         .recalls
         .sort_by(|a, b| a.record.key.cmp(&b.record.key));
     member.appointments.sort_by(|a, b| a.key.cmp(&b.key));
+}
+
+/// Gives a member the stops that concern them.
+pub(super) fn stop(member: &mut Member, stops: Vec<Stop>) {
+    let blocked = &mut member.blocked;
+    for stop in &stops {
+        match stop.channel {
+            Channel::Sms => blocked.sms = true,
+            Channel::Email => blocked.email = true,
+            Channel::Voice => blocked.voice = true,
+        }
+    }
+    member.stops = stops;
+}
+
+/// Adds the statuses of a living record, as a tag map writes them.
+pub(super) fn count_statuses(
+    kind: RecordKind,
+    body: &[u8],
+    counts: &mut BTreeMap<String, u64>,
+) -> Result<()> {
+    let mut count = |status: String| *counts.entry(status).or_default() += 1;
+    let mut labels = |labels: &[Label]| labels.iter().map(TagMap::status_of).for_each(&mut count);
+    match kind {
+        RecordKind::Patient => {
+            let patient = decode::<Patient>(body)?;
+            labels(&patient.labels);
+            for (field, key) in [("clinic", patient.clinic), ("provider", patient.provider)] {
+                if let Some(key) = key {
+                    count(format!("{field}:{key}"));
+                }
+            }
+        }
+        RecordKind::Recall => labels(&decode::<Recall>(body)?.labels),
+        RecordKind::Appointment => labels(&decode::<Appointment>(body)?.labels),
+        RecordKind::OptOut => {}
+    }
+    Ok(())
 }

@@ -10,11 +10,10 @@ use odx_core::sink::Suppression;
 use odx_core::source::Cursor;
 use odx_core::store::{
     AckCommit, Counts, Departure, Due, DueQuery, EffectClaim, EffectCommit, EffectRow, Epoch,
-    LastSeen, Opening, PageCommit, PageOutcome, Parked, SourceState, Standing, StateStore,
+    LastSeen, Opening, OutreachStore, PageCommit, PageOutcome, Parked, SourceState, Standing,
+    StateStore,
 };
-use odx_core::{
-    Error, ErrorKind, ExternalId, ExternalIds, IdempotencyKey, OutletId, Result, SinkId, SourceId,
-};
+use odx_core::{Error, ErrorKind, ExternalId, IdempotencyKey, OutletId, Result, SinkId, SourceId};
 use tokio::sync::Notify;
 
 /// What can be made to fail.
@@ -203,11 +202,10 @@ impl StateStore for Spy {
     async fn suppress(
         &self,
         sink: &SinkId,
-        ids: &ExternalIds,
         stops: Vec<Suppression>,
         next: Option<Cursor>,
     ) -> Result<u64> {
-        self.inner.suppress(sink, ids, stops, next).await
+        self.inner.suppress(sink, stops, next).await
     }
 
     async fn counts(&self, source: &SourceId, sink: &SinkId) -> Result<Counts> {
@@ -236,6 +234,10 @@ impl StateStore for Spy {
 
     async fn settle_effect(&self, commit: EffectCommit) -> Result<()> {
         self.inner.settle_effect(commit).await
+    }
+
+    fn outreach(&self) -> &dyn OutreachStore {
+        self.inner.outreach()
     }
 
     async fn open_effects(&self, outlet: &OutletId, limit: usize) -> Result<Vec<EffectRow>> {

@@ -11,12 +11,11 @@ use odx_core::sink::Suppression;
 use odx_core::source::{Change, Cursor, Position, Swept};
 use odx_core::store::{
     AckCommit, Counts, Departure, Due, DueQuery, EffectClaim, EffectCommit, EffectRow, EffectState,
-    Epoch, LastSeen, MemoryStore, Opening, PageCommit, PageOutcome, Parked, SourceState, Standing,
-    StateStore,
+    Epoch, LastSeen, MemoryStore, Opening, OutreachStore, PageCommit, PageOutcome, Parked,
+    SourceState, Standing, StateStore,
 };
 use odx_core::{
-    Error, ErrorKind, ExternalId, ExternalIds, HouseholdKey, IdempotencyKey, OutletId, Result,
-    SinkId, SourceId,
+    Error, ErrorKind, ExternalId, HouseholdKey, IdempotencyKey, OutletId, Result, SinkId, SourceId,
 };
 
 use super::Plant;
@@ -531,7 +530,6 @@ impl StateStore for Faulty {
     async fn suppress(
         &self,
         sink: &SinkId,
-        ids: &ExternalIds,
         stops: Vec<Suppression>,
         next: Option<Cursor>,
     ) -> Result<u64> {
@@ -540,7 +538,7 @@ impl StateStore for Faulty {
         }
         self.place.notes.lock().unwrap().lifted = stops.is_empty();
         let sink = self.sink(sink);
-        self.store().suppress(&sink, ids, stops, next).await
+        self.store().suppress(&sink, stops, next).await
     }
 
     async fn counts(&self, source: &SourceId, sink: &SinkId) -> Result<Counts> {
@@ -622,6 +620,10 @@ impl StateStore for Faulty {
             notes.ended.insert(id, row);
         }
         self.store().settle_effect(commit).await
+    }
+
+    fn outreach(&self) -> &dyn OutreachStore {
+        self.store().outreach()
     }
 
     async fn open_effects(&self, outlet: &OutletId, limit: usize) -> Result<Vec<EffectRow>> {

@@ -187,6 +187,7 @@ async fn rule_12_an_older_run_commits_nothing(kind: Kind, folder: &Path) {
         parked: Vec::new(),
         cleared: Vec::new(),
         reconciled: vec![(HouseholdKey::new("1"), 1, None)],
+        disclosed: Vec::new(),
     };
     let late = [
         b.store

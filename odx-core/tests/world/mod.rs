@@ -339,6 +339,7 @@ impl World {
             parked: Vec::new(),
             cleared: Vec::new(),
             reconciled: homes.map(|home| (home, 1_000_000, None)).collect(),
+            disclosed: Vec::new(),
         };
         // Whether it is taken shows in the end.
         drop(b.store.commit_acks(claim).await);

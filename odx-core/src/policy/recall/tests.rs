@@ -50,6 +50,7 @@ fn member(status: PatientStatus, recalls: Vec<Kept<Recall>>) -> Member {
         appointments: Vec::new(),
         opt_out: None,
         blocked: Blocked::default(),
+        stops: Vec::new(),
     }
 }
 

@@ -2,11 +2,13 @@
 
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
+use super::audit::Book;
 use super::{current, damaged, day, failed, int, sink_row, time, uint};
 use crate::error::Result;
 use crate::failpoint::reach;
 use crate::hash::LedgerHash;
 use crate::id::{ExternalId, HouseholdKey, SinkId};
+use crate::store::view::DigestKey;
 use crate::store::{AckCommit, Acknowledged, Departure, Hold, Parked, Standing, Tried};
 
 fn hash(bytes: Vec<u8>) -> Result<LedgerHash> {
@@ -147,8 +149,8 @@ pub(super) fn parked(db: &Transaction<'_>, sink: &SinkId, limit: usize) -> Resul
     Ok(parked)
 }
 
-pub(super) fn commit(db: &Transaction<'_>, commit: &AckCommit) -> Result<()> {
-    current(db, &commit.source, commit.epoch)?;
+pub(super) fn commit(db: &Transaction<'_>, key: &DigestKey, commit: &AckCommit) -> Result<()> {
+    let source = current(db, &commit.source, commit.epoch)?;
     let sink = sink_row(db, &commit.sink)?;
     let mut clear = db
         .prepare_cached("DELETE FROM parked WHERE sink = ?1 AND external_id = ?2")
@@ -184,11 +186,15 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &AckCommit) -> Result<()> {
             clear.execute(params![sink, id.as_str()]).map_err(failed)?;
         }
     }
+    let mut book = Book::open(db, key, source, commit.sink.as_str());
+    for disclosure in &commit.disclosed {
+        book.write(disclosure, commit.now)?;
+    }
     for parked in &commit.parked {
         reach("parked.before");
         db.prepare_cached(
-            "INSERT INTO parked (sink, external_id, household, hash, generation, attempts, hold, not_before, doubtful, reason) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO UPDATE SET household = excluded.household, \
+            "INSERT INTO parked (sink, external_id, household, hash, generation, attempts, hold, not_before, doubtful, reason, since) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO UPDATE SET household = excluded.household, \
              hash = excluded.hash, generation = excluded.generation, attempts = excluded.attempts, hold = excluded.hold, not_before = excluded.not_before, doubtful = excluded.doubtful, reason = excluded.reason",
         )
         .and_then(|mut q| {
@@ -202,7 +208,8 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &AckCommit) -> Result<()> {
                 hold_code(parked.hold),
                 parked.hold.until().map(|at| at.timestamp_millis()),
                 parked.doubtful,
-                parked.reason
+                parked.reason,
+                now
             ])
         })
         .map_err(failed)?;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{CachedStatement, Transaction, params};
+use rusqlite::{CachedStatement, OptionalExtension as _, Transaction, params};
 
-use super::{acks, damaged, date, day, failed, int, kind, sink_row, uint};
+use super::{acks, damaged, date, day, failed, int, kind, sink_row, suppress, uint};
 use crate::error::Result;
 use crate::failpoint::broken;
 use crate::hash::LedgerHash;
@@ -26,7 +26,7 @@ pub(super) fn load(db: &Transaction<'_>, key: &DigestKey, query: &DueQuery) -> R
     } else {
         source
     };
-    let mut due: BTreeMap<String, (u64, Option<Vec<u8>>)> = BTreeMap::new();
+    let mut due = Households::new();
     let limit = int(u64::try_from(query.limit).unwrap_or(u64::MAX));
     // Each of the three has its own partial index: the cost is that of what is due. An order is
     // asked for only where somebody walks through it: it would sort all of `again` for each call.
@@ -71,9 +71,51 @@ pub(super) fn load(db: &Transaction<'_>, key: &DigestKey, query: &DueQuery) -> R
     while due.len() > query.limit {
         due.pop_last();
     }
+    gather(db, key, query, (sink, source), due)
+}
+
+/// These households, whether they are due or not.
+pub(super) fn these(
+    db: &Transaction<'_>,
+    key: &DigestKey,
+    query: &DueQuery,
+    keys: &[HouseholdKey],
+) -> Result<Vec<Due>> {
+    let sink = sink_row(db, &query.sink)?;
+    let mut known = db
+        .prepare_cached("SELECT generation, tried FROM route WHERE sink = ?1 AND household = ?2")
+        .map_err(failed)?;
+    let mut due = Households::new();
+    for household in keys {
+        let found = known
+            .query_row(params![sink, household.native()], |row| {
+                Ok((uint(row.get(0)?), row.get(1)?))
+            })
+            .optional()
+            .map_err(failed)?;
+        due.extend(found.map(|found| (household.native().to_owned(), found)));
+    }
+    let source = db
+        .prepare_cached("SELECT source FROM sink WHERE id = ?1")
+        .and_then(|mut q| q.query_row([sink], |row| row.get(0)))
+        .map_err(failed)?;
+    gather(db, key, query, (sink, source), due)
+}
+
+/// Households by key: their generation, and what was on its way.
+type Households = BTreeMap<String, (u64, Option<Vec<u8>>)>;
+
+/// Everything that is known of these households.
+fn gather(
+    db: &Transaction<'_>,
+    key: &DigestKey,
+    query: &DueQuery,
+    (sink, source): (i64, i64),
+    due: Households,
+) -> Result<Vec<Due>> {
     let (stops, any_parked): (bool, bool) = db
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM suppression WHERE sink = ?1), EXISTS (SELECT 1 FROM parked WHERE sink = ?1)",
+            "SELECT EXISTS (SELECT 1 FROM suppression), EXISTS (SELECT 1 FROM parked WHERE sink = ?1)",
         )
         .and_then(|mut q| q.query_row([sink], |row| Ok((row.get(0)?, row.get(1)?))))
         .map_err(failed)?;
@@ -83,7 +125,9 @@ pub(super) fn load(db: &Transaction<'_>, key: &DigestKey, query: &DueQuery) -> R
         let mut members = loader.members(&household)?;
         if stops {
             for member in &mut members {
-                member.blocked = blocked(db, key, sink, &member.patient.record, query)?;
+                let patient = &member.patient.record;
+                let found = suppress::of_patient(db, key, source, patient, &query.ids)?;
+                view::stop(member, found);
             }
         }
         let parked = if any_parked {
@@ -174,6 +218,7 @@ impl<'a> Loader<'a> {
                 appointments: Vec::new(),
                 opt_out: None,
                 blocked: Blocked::default(),
+                stops: Vec::new(),
             };
             let mut rows = self
                 .children
@@ -214,19 +259,5 @@ fn stored<'a>(row: &'a rusqlite::Row<'_>, kind: RecordKind) -> Result<Row<'a>> {
         body,
         gone: row.get(2).map_err(failed)?,
         changed_on: date(row.get(3).map_err(failed)?)?,
-    })
-}
-
-fn blocked(
-    db: &Transaction<'_>,
-    key: &DigestKey,
-    sink: i64,
-    patient: &crate::model::Patient,
-    query: &DueQuery,
-) -> Result<Blocked> {
-    key.blocked(patient, &query.ids, |channel, digest| {
-        db.prepare_cached("SELECT EXISTS (SELECT 1 FROM suppression WHERE sink = ?1 AND channel = ?2 AND digest = ?3)")
-            .and_then(|mut q| q.query_row(params![sink, super::suppress::code(channel), digest], |row| row.get(0)))
-            .map_err(failed)
     })
 }

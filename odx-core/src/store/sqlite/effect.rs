@@ -2,13 +2,16 @@
 
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
+use super::audit::Book;
 use super::failure::{damaged, failed};
-use super::{int, time, uint};
+use super::{int, outreach, time, uint};
 use crate::effect::Receipt;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::{broken, reach};
 use crate::hash::IdempotencyKey;
-use crate::id::OutletId;
+use crate::id::{ExternalId, OutletId};
+use crate::store::outreach::Disclosure;
+use crate::store::view::DigestKey;
 use crate::store::{EffectClaim, EffectCommit, EffectRow, EffectState, Epoch};
 
 const COLUMNS: &str = "key, attempt, claimed_at, since, state, receipt, reason";
@@ -32,7 +35,7 @@ pub(super) fn open(db: &Transaction<'_>, outlet: &OutletId) -> Result<Epoch> {
 }
 
 /// The row number of an outlet and its latest epoch.
-fn outlet_row(db: &Transaction<'_>, outlet: &OutletId) -> Result<Option<(i64, Epoch)>> {
+pub(super) fn outlet_row(db: &Transaction<'_>, outlet: &OutletId) -> Result<Option<(i64, Epoch)>> {
     db.prepare_cached(
         "SELECT outlet.id, outlet.epoch FROM outlet JOIN source ON source.id = outlet.source \
          WHERE source.name = ?1 AND outlet.name = ?2",
@@ -74,7 +77,11 @@ pub(super) fn effect(
     .transpose()
 }
 
-pub(super) fn claim(db: &Transaction<'_>, claim: &EffectClaim) -> Result<bool> {
+pub(super) fn claim(
+    db: &Transaction<'_>,
+    digests: &DigestKey,
+    claim: &EffectClaim,
+) -> Result<bool> {
     let outlet = current(db, &claim.outlet, claim.epoch)?;
     let now = claim.now.timestamp_millis();
     let key = claim.key.as_str();
@@ -92,11 +99,20 @@ pub(super) fn claim(db: &Transaction<'_>, claim: &EffectClaim) -> Result<bool> {
         .and_then(|mut q| q.execute(params![outlet, key, now, claim.after]))
     }
     .map_err(failed)?;
+    if mine > 0
+        && let Some(about) = &claim.about
+    {
+        outreach::note_about(db, digests, outlet, &claim.key, about)?;
+    }
     reach("effect.claim.in_transaction");
     Ok(mine > 0)
 }
 
-pub(super) fn settle(db: &Transaction<'_>, commit: &EffectCommit) -> Result<()> {
+pub(super) fn settle(
+    db: &Transaction<'_>,
+    digests: &DigestKey,
+    commit: &EffectCommit,
+) -> Result<()> {
     let outlet = current(db, &commit.outlet, commit.epoch)?;
     let (receipt, reason) = match &commit.state {
         EffectState::Done(receipt) => (receipt.remote_id.as_deref(), None),
@@ -129,7 +145,42 @@ pub(super) fn settle(db: &Transaction<'_>, commit: &EffectCommit) -> Result<()> 
             "another attempt of this effect has taken over",
         ));
     }
+    if commit.state.is_final() {
+        disclose(db, digests, outlet, commit)?;
+    }
     Ok(())
+}
+
+/// Writes down what was disclosed with an effect that told somebody something.
+fn disclose(
+    db: &Transaction<'_>,
+    digests: &DigestKey,
+    outlet: i64,
+    commit: &EffectCommit,
+) -> Result<()> {
+    let told: Option<(String, String, String, i64)> = db
+        .prepare_cached(
+            "SELECT episode.subject, destination, fields, outlet.source FROM effect \
+             JOIN outlet ON outlet.id = effect.outlet JOIN episode ON episode.outlet = effect.outlet \
+             AND episode.key = effect.key WHERE effect.outlet = ?1 AND effect.key = ?2 LIMIT 1",
+        )
+        .and_then(|mut q| {
+            q.query_row(params![outlet, commit.key.as_str()], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })
+            .optional()
+        })
+        .map_err(failed)?;
+    let Some((subject, destination, fields, source)) = told else {
+        return Ok(());
+    };
+    let disclosure = Disclosure {
+        external_id: ExternalId::from_kept(subject),
+        kind: "message",
+        fields,
+        taken: matches!(commit.state, EffectState::Done(_)),
+    };
+    Book::open(db, digests, source, &destination).write(&disclosure, commit.now)
 }
 
 pub(super) fn open_effects(
@@ -163,7 +214,7 @@ const fn code(state: &EffectState) -> i64 {
     }
 }
 
-struct Raw {
+pub(super) struct Raw {
     key: String,
     attempt: u32,
     claimed_at: i64,
@@ -173,7 +224,7 @@ struct Raw {
     reason: Option<String>,
 }
 
-fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
+pub(super) fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
     Ok(Raw {
         key: row.get(0)?,
         attempt: row.get(1)?,
@@ -186,7 +237,7 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
 }
 
 impl Raw {
-    fn into_row(self) -> Result<EffectRow> {
+    pub(super) fn into_row(self) -> Result<EffectRow> {
         let reason = self.reason.unwrap_or_default();
         Ok(EffectRow {
             key: IdempotencyKey::from_kept(self.key),

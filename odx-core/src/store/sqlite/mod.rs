@@ -1,10 +1,12 @@
 //! State in one SQLite file: WAL, `synchronous=FULL`, one writer, one process.
 
 mod acks;
+mod audit;
 mod due;
 mod effect;
 mod failure;
 mod inbox;
+mod outreach;
 mod page;
 mod schema;
 mod seen;
@@ -25,12 +27,13 @@ use self::failure::{damaged, failed, refuse};
 use super::view::DigestKey;
 use super::{
     AckCommit, Counts, Departure, Due, DueQuery, EffectClaim, EffectCommit, EffectRow, Epoch,
-    LastSeen, Opening, PageCommit, PageOutcome, Parked, SourceState, Standing, StateStore, pairing,
+    LastSeen, Opening, OutreachStore, PageCommit, PageOutcome, Parked, SourceState, Standing,
+    StateStore, pairing,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::{broken, reach};
 use crate::hash::IdempotencyKey;
-use crate::id::{ExternalId, ExternalIds, IdScheme, OutletId, SinkId, SourceId};
+use crate::id::{ExternalId, IdScheme, OutletId, SinkId, SourceId};
 use crate::model::RecordKind;
 use crate::push::Delivery;
 use crate::sink::{Account, Suppression};
@@ -509,7 +512,8 @@ impl StateStore for SqliteStore {
     }
 
     async fn commit_acks(&self, commit: AckCommit) -> Result<()> {
-        self.write(move |db, _| acks::commit(db, &commit)).await
+        self.write(move |db, key| acks::commit(db, key, &commit))
+            .await
     }
 
     async fn next_wake(&self, sink: &SinkId) -> Result<Option<DateTime<Utc>>> {
@@ -545,12 +549,11 @@ impl StateStore for SqliteStore {
     async fn suppress(
         &self,
         sink: &SinkId,
-        ids: &ExternalIds,
         stops: Vec<Suppression>,
         next: Option<Cursor>,
     ) -> Result<u64> {
-        let (sink, ids) = (sink.clone(), ids.clone());
-        self.write(move |db, key| suppress::commit(db, key, &sink, &ids, &stops, next.as_ref()))
+        let sink = sink.clone();
+        self.write(move |db, key| suppress::commit(db, key, &sink, &stops, next.as_ref()))
             .await
     }
 
@@ -596,11 +599,17 @@ impl StateStore for SqliteStore {
     }
 
     async fn claim_effect(&self, claim: EffectClaim) -> Result<bool> {
-        self.write(move |db, _| effect::claim(db, &claim)).await
+        self.write(move |db, key| effect::claim(db, key, &claim))
+            .await
     }
 
     async fn settle_effect(&self, commit: EffectCommit) -> Result<()> {
-        self.write(move |db, _| effect::settle(db, &commit)).await
+        self.write(move |db, key| effect::settle(db, key, &commit))
+            .await
+    }
+
+    fn outreach(&self) -> &dyn OutreachStore {
+        self
     }
 
     async fn open_effects(&self, outlet: &OutletId, limit: usize) -> Result<Vec<EffectRow>> {

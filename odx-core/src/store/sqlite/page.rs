@@ -7,6 +7,7 @@ use rusqlite::{CachedStatement, OptionalExtension as _, Transaction, params};
 
 use super::inbox;
 use super::seen::{Shown, Sightings};
+use super::suppress;
 use super::{current, day, failed, int, uint};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::{broken, reach};
@@ -507,31 +508,6 @@ impl Work<'_> {
 
     /// Every sink of this source has news to look at.
     fn raise(&mut self) -> Result<()> {
-        if self.raised.is_empty() {
-            return Ok(());
-        }
-        let sinks: Vec<i64> = self
-            .db
-            .prepare_cached("SELECT id FROM sink WHERE source = ?1")
-            .and_then(|mut q| {
-                q.query_map([self.source], |row| row.get(0))
-                    .and_then(Iterator::collect)
-            })
-            .map_err(failed)?;
-        let mut raise = self
-            .db
-            .prepare_cached(
-                "INSERT INTO route (sink, household, generation) VALUES (?1, ?2, ?3) \
-                 ON CONFLICT DO UPDATE SET generation = generation + 1",
-            )
-            .map_err(failed)?;
-        for sink in sinks {
-            for household in &self.raised {
-                raise
-                    .execute(params![sink, household, int(1)])
-                    .map_err(failed)?;
-            }
-        }
-        Ok(())
+        suppress::raise_households(self.db, self.source, &self.raised)
     }
 }

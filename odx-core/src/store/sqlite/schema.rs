@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0001.sql"),
     include_str!("schema/0002_inbox.sql"),
     include_str!("schema/0003_effect.sql"),
+    include_str!("schema/0004_outreach.sql"),
 ];
 
 /// Brings the file to the newest schema, or refuses it with a sentence.

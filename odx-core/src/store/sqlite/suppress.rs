@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Transaction, params};
 
-use super::{date, failed, sink_row};
+use super::{damaged, date, failed, sink_row, source_from, time};
 use crate::error::Result;
 use crate::failpoint::reach;
-use crate::id::{ExternalIds, SinkId};
-use crate::model::{Blocked, Channel, RecordKind};
+use crate::id::{ExternalIds, IdScheme, SinkId};
+use crate::model::{Channel, Patient, RecordKind, Stop, StopOrigin};
 use crate::sink::Suppression;
 use crate::source::Cursor;
-use crate::store::view::{self, DigestKey, Row};
+use crate::store::view::{self, Digest, DigestKey, Row};
 
 pub(super) const fn code(channel: Channel) -> i64 {
     match channel {
@@ -25,7 +25,6 @@ pub(super) fn commit(
     db: &Transaction<'_>,
     key: &DigestKey,
     sink: &SinkId,
-    ids: &ExternalIds,
     stops: &[Suppression],
     next: Option<&Cursor>,
 ) -> Result<u64> {
@@ -39,10 +38,12 @@ pub(super) fn commit(
     let mut fresh = BTreeSet::new();
     for stop in stops {
         for (channel, digest) in key.rows(stop)? {
+            // One that was taken back and is said again holds again.
             let new = db
                 .prepare_cached(
                     "INSERT INTO suppression (sink, channel, digest, reason, since) \
-                     VALUES (?1, ?2, ?3, ?4, unixepoch() * 1000) ON CONFLICT DO NOTHING",
+                     VALUES (?1, ?2, ?3, ?4, unixepoch() * 1000) ON CONFLICT DO UPDATE SET lifted_at = NULL, \
+                     lifted_why = NULL, reason = excluded.reason, since = excluded.since WHERE lifted_at NOTNULL",
                 )
                 .and_then(|mut q| q.execute(params![sink, code(channel), digest, stop.reason]))
                 .map_err(failed)?;
@@ -51,23 +52,39 @@ pub(super) fn commit(
             }
         }
     }
-    if fresh.is_empty() {
-        return Ok(0);
+    let source: i64 = db
+        .prepare_cached("SELECT source FROM sink WHERE id = ?1")
+        .and_then(|mut q| q.query_row([sink], |row| row.get(0)))
+        .map_err(failed)?;
+    raise(db, key, source, &fresh)?;
+    Ok(u64::try_from(fresh.len()).unwrap_or(u64::MAX))
+}
+
+/// Whoever these concern is news to everybody who looks at the source's
+/// households: a stop that one CRM recorded is told to the others.
+pub(super) fn raise(
+    db: &Transaction<'_>,
+    key: &DigestKey,
+    source: i64,
+    digests: &BTreeSet<(Channel, Digest)>,
+) -> Result<()> {
+    if digests.is_empty() {
+        return Ok(());
     }
+    let digests: BTreeSet<&Digest> = digests.iter().map(|(_, digest)| digest).collect();
+    let name: String = db
+        .prepare_cached("SELECT name FROM source WHERE id = ?1")
+        .and_then(|mut q| q.query_row([source], |row| row.get(0)))
+        .map_err(failed)?;
+    let ids = ExternalIds::new(source_from(&name)?, IdScheme::Scoped);
     // Stops are rare and carry no household: one pass over the patients finds whom they concern.
     let mut query = db
         .prepare_cached(
-            "SELECT parent, body, gone, changed_on FROM record \
-             WHERE source = (SELECT source FROM sink WHERE id = ?1) AND kind = 0",
+            "SELECT parent, body, gone, changed_on FROM record WHERE source = ?1 AND kind = 0",
         )
         .map_err(failed)?;
-    let mut raise = db
-        .prepare_cached(
-            "INSERT INTO route (sink, household, generation) VALUES (?1, ?2, 1) \
-             ON CONFLICT DO UPDATE SET generation = generation + 1",
-        )
-        .map_err(failed)?;
-    let mut rows = query.query([sink]).map_err(failed)?;
+    let mut concerned = BTreeSet::new();
+    let mut rows = query.query([source]).map_err(failed)?;
     while let Some(row) = rows.next().map_err(failed)? {
         let patient = view::patient(&Row {
             kind: RecordKind::Patient,
@@ -79,14 +96,80 @@ pub(super) fn commit(
             gone: row.get(2).map_err(failed)?,
             changed_on: date(row.get(3).map_err(failed)?)?,
         })?;
-        let hit = key.blocked(&patient.record, ids, |channel, digest| {
-            Ok(fresh.contains(&(channel, *digest)))
-        })?;
-        if hit != Blocked::default() {
-            raise
-                .execute(params![sink, row.get::<_, String>(0).map_err(failed)?])
-                .map_err(failed)?;
+        let names = key.names(&patient.record, &ids)?;
+        if names.iter().any(|digest| digests.contains(digest)) {
+            concerned.insert(row.get::<_, String>(0).map_err(failed)?);
         }
     }
-    Ok(u64::try_from(fresh.len()).unwrap_or(u64::MAX))
+    raise_households(db, source, &concerned)
+}
+
+/// Every sink that looks at households of this source has news to look at.
+pub(super) fn raise_households(
+    db: &Transaction<'_>,
+    source: i64,
+    households: &BTreeSet<String>,
+) -> Result<()> {
+    if households.is_empty() {
+        return Ok(());
+    }
+    let sinks: Vec<i64> = db
+        .prepare_cached("SELECT id FROM sink WHERE source = ?1 AND kind = 0")
+        .and_then(|mut q| {
+            q.query_map([source], |row| row.get(0))
+                .and_then(Iterator::collect)
+        })
+        .map_err(failed)?;
+    let mut raise = db
+        .prepare_cached(
+            "INSERT INTO route (sink, household, generation) VALUES (?1, ?2, 1) \
+             ON CONFLICT DO UPDATE SET generation = generation + 1",
+        )
+        .map_err(failed)?;
+    for sink in sinks {
+        for household in households {
+            raise.execute(params![sink, household]).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// The stops that concern a patient, whoever recorded them.
+pub(super) fn of_patient(
+    db: &Transaction<'_>,
+    key: &DigestKey,
+    source: i64,
+    patient: &Patient,
+    ids: &ExternalIds,
+) -> Result<Vec<Stop>> {
+    let mut query = db
+        .prepare_cached(
+            "SELECT channel, kind, reason, since FROM suppression JOIN sink ON sink.id = suppression.sink \
+             WHERE digest = ?1 AND sink.source = ?2 AND lifted_at IS NULL ORDER BY channel, kind, since, sink.id",
+        )
+        .map_err(failed)?;
+    let mut stops = Vec::new();
+    for digest in key.names(patient, ids)? {
+        let mut rows = query.query(params![digest, source]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let gateway: bool = row.get(1).map_err(failed)?;
+            stops.push(Stop {
+                channel: channel_from(row.get(0).map_err(failed)?)?,
+                origin: if gateway {
+                    StopOrigin::Gateway
+                } else {
+                    StopOrigin::Crm
+                },
+                reason: row.get(2).map_err(failed)?,
+                since: time(row.get(3).map_err(failed)?)?,
+            });
+        }
+    }
+    Ok(stops)
+}
+
+pub(super) fn channel_from(code_: i64) -> Result<Channel> {
+    let mut all = [Channel::Sms, Channel::Email, Channel::Voice].into_iter();
+    all.find(|channel| code(*channel) == code_)
+        .ok_or_else(|| damaged("a channel that this odx does not know"))
 }

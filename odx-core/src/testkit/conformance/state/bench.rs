@@ -204,6 +204,7 @@ impl Bench {
             parked: Vec::new(),
             cleared: Vec::new(),
             reconciled: Vec::new(),
+            disclosed: Vec::new(),
         }
     }
 

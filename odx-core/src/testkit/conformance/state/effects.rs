@@ -54,6 +54,7 @@ impl Desk {
             epoch: self.epoch,
             key: key(name),
             after,
+            about: None,
             now: NOW + TimeDelta::seconds(after.into()),
         }
     }

@@ -53,9 +53,7 @@ pub async fn nothing_of_a_patient_is_shown<H: StateHarness>() {
     ];
     let bad = BadRecord::new(RecordKind::Patient, None, "no key", FAMILY.as_bytes());
     b.commit(vec![Change::Unreadable(bad)], &[]).await;
-    ok(b.store
-        .suppress(&b.sink, &b.ids(), stops.clone(), None)
-        .await);
+    ok(b.store.suppress(&b.sink, stops.clone(), None).await);
     let mut acks = b.acks();
     acks.parked.push(parked("1", "1", Hold::Refused));
     say(&mut said, &format!("{acks:?} {outcome:?}"));
@@ -71,8 +69,7 @@ pub async fn nothing_of_a_patient_is_shown<H: StateHarness>() {
     unknown.source = source("nobody");
     note(&mut said, b.store.commit_page(unknown).await);
     let nobody = sink("nobody");
-    let ids = b.ids();
-    let suppressed = b.store.suppress(&nobody, &ids, stops.clone(), None);
+    let suppressed = b.store.suppress(&nobody, stops.clone(), None);
     note(&mut said, suppressed.await);
     note(&mut said, b.store.parked(&nobody, 9).await);
     let mut query = b.query(today(), NOW);
@@ -83,10 +80,7 @@ pub async fn nothing_of_a_patient_is_shown<H: StateHarness>() {
     note(&mut said, b.store.open_run(&wrong).await);
     if let super::Supported::Yes = place.break_commits().await {
         note(&mut said, b.store.commit_page(page.clone()).await);
-        note(
-            &mut said,
-            b.store.suppress(&b.sink, &ids, stops, None).await,
-        );
+        note(&mut said, b.store.suppress(&b.sink, stops, None).await);
         place.mend().await;
     }
     ok(b.store.open_run(&b.opening()).await);

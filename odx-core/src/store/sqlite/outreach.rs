@@ -1,0 +1,750 @@
+//! Who was told what, why or why not, and what holds an office back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
+
+use super::failure::{damaged, failed};
+use super::{SqliteStore, audit, current, date, day, due, effect, int, kind, sink_row, time, uint};
+use crate::error::{Error, ErrorKind, Result};
+use crate::failpoint::reach;
+use crate::hash::{IdempotencyKey, LedgerHash};
+use crate::id::{ExternalId, HouseholdKey, OutletId, PatientKey, SinkId, SourceId};
+use crate::outreach::{Episode, Purpose, Status};
+use crate::policy::Segment;
+use crate::sink::{Account, Suppression};
+use crate::store::outreach::{
+    About, Aside, Audit, AuditRow, DecisionRow, History, HistoryQuery, Lift, OutreachState,
+    OutreachStore, Progress, Replay, Told, UnreadableRow,
+};
+use crate::store::view::{self, DigestKey};
+use crate::store::{Due, DueQuery, Epoch, Hold};
+
+/// A status that is still not mapped is told again after this long.
+const TOLD_AGAIN: TimeDelta = TimeDelta::days(7);
+
+const fn purpose_code(purpose: Purpose) -> i64 {
+    match purpose {
+        Purpose::Recall => 0,
+        Purpose::Reactivation => 1,
+        Purpose::Review => 2,
+    }
+}
+
+fn purpose_from(code: i64) -> Result<Purpose> {
+    let mut all = Purpose::ALL.into_iter();
+    all.find(|purpose| purpose_code(*purpose) == code)
+        .ok_or_else(|| damaged("a purpose that this odx does not know"))
+}
+
+const fn status_code(status: Status) -> i64 {
+    match status {
+        Status::Accepted => 0,
+        Status::Sent => 1,
+        Status::Failed => 2,
+        Status::Delivered => 3,
+    }
+}
+
+fn status_from(code: i64) -> Result<Status> {
+    let all = [
+        Status::Accepted,
+        Status::Sent,
+        Status::Failed,
+        Status::Delivered,
+    ];
+    all.into_iter()
+        .find(|status| status_code(*status) == code)
+        .ok_or_else(|| damaged("a status that this odx does not know"))
+}
+
+fn segment_from(name: &str) -> Result<Option<Segment>> {
+    let all = [
+        Segment::DueSoon,
+        Segment::DueNow,
+        Segment::Overdue,
+        Segment::Lapsed,
+    ];
+    match all.into_iter().find(|segment| segment.name() == name) {
+        None if !name.is_empty() => Err(damaged("a segment that this odx does not know")),
+        segment => Ok(segment),
+    }
+}
+
+fn source_row(db: &Transaction<'_>, source: &SourceId) -> Result<i64> {
+    let name = source.to_string();
+    db.prepare_cached("INSERT INTO source (name) VALUES (?1) ON CONFLICT DO NOTHING")
+        .and_then(|mut q| q.execute([&name]))
+        .map_err(failed)?;
+    db.prepare_cached("SELECT id FROM source WHERE name = ?1")
+        .and_then(|mut q| q.query_row([&name], |row| row.get(0)))
+        .map_err(failed)
+}
+
+/// As [`source_row`], where nothing may be written. None: nobody knows it.
+fn known_source(db: &Transaction<'_>, source: &SourceId) -> Result<Option<i64>> {
+    db.prepare_cached("SELECT id FROM source WHERE name = ?1")
+        .and_then(|mut q| {
+            q.query_row([source.to_string()], |row| row.get(0))
+                .optional()
+        })
+        .map_err(failed)
+}
+
+/// What a claim tells whom, in the transaction of the claim.
+pub(super) fn note_about(
+    db: &Transaction<'_>,
+    digests: &DigestKey,
+    outlet: i64,
+    key: &IdempotencyKey,
+    about: &About,
+) -> Result<()> {
+    let address = about.address.as_ref();
+    let address = address
+        .map(|address| digests.address(address))
+        .transpose()?;
+    db.prepare_cached(
+        "UPDATE effect SET purpose = ?3, channel = ?4, patient = ?5, recipient = ?6, household = ?7, address = ?8, \
+         destination = ?9, fields = ?10 WHERE outlet = ?1 AND key = ?2",
+    )
+    .and_then(|mut q| {
+        q.execute(params![
+            outlet,
+            key.as_str(),
+            purpose_code(about.purpose()),
+            super::suppress::code(about.channel),
+            about.patient.native(),
+            about.recipient.native(),
+            about.household.native(),
+            address,
+            about.destination.as_str(),
+            about.fields,
+        ])
+    })
+    .map_err(failed)?;
+    for episode in &about.episodes {
+        db.prepare_cached(
+            "INSERT INTO episode (outlet, subject, purpose, cycle, segment, key) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+             ON CONFLICT DO NOTHING",
+        )
+        .and_then(|mut q| {
+            q.execute(params![
+                outlet,
+                episode.subject.as_str(),
+                purpose_code(episode.purpose),
+                episode.cycle.map_or(0, day),
+                episode.segment.map_or("", Segment::name),
+                key.as_str(),
+            ])
+        })
+        .map_err(failed)?;
+    }
+    Ok(())
+}
+
+const TOLD: &str = "effect.key, effect.attempt, effect.claimed_at, effect.since, effect.state, effect.receipt, \
+                    effect.reason, effect.purpose, effect.channel, effect.status";
+
+fn told(row: &Row<'_>) -> Result<Told> {
+    let known = effect::raw(row).map_err(failed)?.into_row()?;
+    let status: Option<i64> = row.get(9).map_err(failed)?;
+    Ok(Told {
+        key: known.key,
+        purpose: purpose_from(row.get(7).map_err(failed)?)?,
+        channel: super::suppress::channel_from(row.get(8).map_err(failed)?)?,
+        at: known.claimed_at,
+        state: known.state,
+        status: status.map(status_from).transpose()?,
+    })
+}
+
+fn tolds(
+    db: &Transaction<'_>,
+    what: &str,
+    outlet: i64,
+    value: &dyn rusqlite::ToSql,
+) -> Result<Vec<Told>> {
+    let sql = format!(
+        "SELECT {TOLD} FROM effect WHERE outlet = ?1 AND {what} = ?2 AND recipient NOTNULL ORDER BY claimed_at, key"
+    );
+    let mut query = db.prepare_cached(&sql).map_err(failed)?;
+    let mut rows = query.query(params![outlet, value]).map_err(failed)?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        all.push(told(row)?);
+    }
+    Ok(all)
+}
+
+fn history(
+    db: &Transaction<'_>,
+    digests: &DigestKey,
+    outlet: &OutletId,
+    query: &HistoryQuery,
+) -> Result<History> {
+    let Some((outlet, _)) = effect::outlet_row(db, outlet)? else {
+        return Ok(History::default());
+    };
+    let mut found = History::default();
+    for subject in &query.subjects {
+        let sql = format!(
+            "SELECT {TOLD}, episode.purpose, cycle, segment FROM episode JOIN effect USING (outlet, key) \
+             WHERE outlet = ?1 AND subject = ?2 ORDER BY claimed_at, key"
+        );
+        let mut statement = db.prepare_cached(&sql).map_err(failed)?;
+        let mut rows = statement
+            .query(params![outlet, subject.as_str()])
+            .map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let cycle: i64 = row.get(11).map_err(failed)?;
+            let segment: String = row.get(12).map_err(failed)?;
+            let episode = Episode {
+                purpose: purpose_from(row.get(10).map_err(failed)?)?,
+                subject: subject.clone(),
+                cycle: (cycle != 0).then(|| date(cycle)).transpose()?,
+                segment: segment_from(&segment)?,
+            };
+            found.episodes.push((episode, told(row)?));
+        }
+    }
+    found.person = tolds(db, "recipient", outlet, &query.recipient.native())?;
+    for address in &query.addresses {
+        let digest = digests.address(address)?;
+        for one in tolds(db, "address", outlet, &digest)? {
+            if !found.person.iter().any(|known| known.key == one.key) {
+                found.person.push(one);
+            }
+        }
+    }
+    found.household = tolds(db, "household", outlet, &query.household.native())?;
+    Ok(found)
+}
+
+fn decide(
+    db: &Transaction<'_>,
+    source: &SourceId,
+    epoch: Epoch,
+    decisions: &[DecisionRow],
+) -> Result<()> {
+    let source = current(db, source, epoch)?;
+    for row in decisions {
+        let body = serde_json::to_string(row)
+            .map_err(|_| Error::new(ErrorKind::Bug, "a decision could not be written as json"))?;
+        db.prepare_cached(
+            "INSERT INTO decision (source, episode, channel, patient, recipient, at, body) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET patient = excluded.patient, \
+             recipient = excluded.recipient, at = excluded.at, body = excluded.body",
+        )
+        .and_then(|mut q| {
+            q.execute(params![
+                source,
+                row.episode.name(),
+                super::suppress::code(row.channel),
+                row.patient.native(),
+                row.recipient.as_ref().map(PatientKey::native),
+                row.at.timestamp_millis(),
+                body,
+            ])
+        })
+        .map_err(failed)?;
+    }
+    reach("decide.in_transaction");
+    Ok(())
+}
+
+fn decisions(
+    db: &Transaction<'_>,
+    source: &SourceId,
+    patient: &PatientKey,
+) -> Result<Vec<DecisionRow>> {
+    let Some(source) = known_source(db, source)? else {
+        return Ok(Vec::new());
+    };
+    let mut query = db
+        .prepare_cached(
+            "SELECT body, patient, recipient FROM decision WHERE source = ?1 AND (patient = ?2 OR recipient = ?2) \
+             ORDER BY at DESC, episode, channel",
+        )
+        .map_err(failed)?;
+    let mut rows = query
+        .query(params![source, patient.native()])
+        .map_err(failed)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let body: String = row.get(0).map_err(failed)?;
+        let mut decision: DecisionRow =
+            serde_json::from_str(&body).map_err(|_| damaged("a decision that cannot be read"))?;
+        decision.patient = PatientKey::new(row.get::<_, String>(1).map_err(failed)?);
+        let recipient: Option<String> = row.get(2).map_err(failed)?;
+        decision.recipient = recipient.map(PatientKey::new);
+        found.push(decision);
+    }
+    Ok(found)
+}
+
+fn lift(db: &Transaction<'_>, key: &DigestKey, source: i64, lift: &Lift, now: i64) -> Result<u64> {
+    let stop = Suppression {
+        target: lift.target.clone(),
+        channel: Some(lift.channel),
+        reason: String::new(),
+    };
+    let mut lifted = BTreeSet::new();
+    for (channel, digest) in key.rows(&stop)? {
+        let taken = db
+            .prepare_cached(
+                "UPDATE suppression SET lifted_at = ?4, lifted_why = ?5 WHERE lifted_at IS NULL AND channel = ?2 \
+                 AND digest = ?3 AND (NOT ?7 OR reason = 'keyword_stop') AND sink IN (SELECT id FROM sink \
+                 WHERE source = ?1 AND iif(?6 IS NULL, kind = 1, name = ?6))",
+            )
+            .and_then(|mut q| {
+                q.execute(params![
+                    source,
+                    super::suppress::code(channel),
+                    digest,
+                    now,
+                    lift.reason,
+                    lift.origin.as_ref().map(SinkId::as_str),
+                    lift.keyword_only,
+                ])
+            })
+            .map_err(failed)?;
+        if taken > 0 {
+            lifted.insert((channel, digest));
+        }
+    }
+    reach("lift.in_transaction");
+    super::suppress::raise(db, key, source, &lifted)?;
+    Ok(u64::try_from(lifted.len()).unwrap_or(u64::MAX))
+}
+
+fn statuses(db: &Transaction<'_>, source: i64) -> Result<BTreeMap<String, u64>> {
+    let mut counts = BTreeMap::new();
+    let mut query = db
+        .prepare("SELECT kind, body FROM record WHERE source = ?1 AND gone = 0")
+        .map_err(failed)?;
+    let mut rows = query.query([source]).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        let body = row.get_ref(1).map_err(failed)?;
+        let body = body.as_blob().map_err(|e| failed(e.into()))?;
+        view::count_statuses(kind(row.get(0).map_err(failed)?)?, body, &mut counts)?;
+    }
+    Ok(counts)
+}
+
+fn aside(db: &Transaction<'_>, sink: &SinkId, limit: usize) -> Result<Vec<Aside>> {
+    let mut query = db
+        .prepare_cached(
+            "SELECT external_id, household, hold, not_before, reason, attempts, since FROM parked WHERE sink = ?1 \
+             ORDER BY since, external_id LIMIT ?2",
+        )
+        .map_err(failed)?;
+    let limit = int(u64::try_from(limit).unwrap_or(u64::MAX));
+    let mut rows = query
+        .query(params![sink_row(db, sink)?, limit])
+        .map_err(failed)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let hold: i64 = row.get(2).map_err(failed)?;
+        let until: Option<i64> = row.get(3).map_err(failed)?;
+        found.push(Aside {
+            external_id: ExternalId::from_kept(row.get::<_, String>(0).map_err(failed)?),
+            household: HouseholdKey::new(row.get::<_, String>(1).map_err(failed)?),
+            hold: match (hold, until) {
+                (0, Some(at)) => Hold::Until(time(at)?),
+                (1, _) => Hold::Refused,
+                _ => Hold::Blocked,
+            },
+            reason: row.get(4).map_err(failed)?,
+            attempts: row.get(5).map_err(failed)?,
+            since: time(row.get(6).map_err(failed)?)?,
+        });
+    }
+    Ok(found)
+}
+
+fn replay(db: &Transaction<'_>, sink: &SinkId, which: &Replay) -> Result<u64> {
+    let sink = sink_row(db, sink)?;
+    let households: Vec<String> = db
+        .prepare_cached(
+            "DELETE FROM parked WHERE sink = ?1 AND hold = 1 AND (?2 IS NULL OR external_id = ?2) \
+             AND (?3 IS NULL OR instr(reason, ?3) > 0) AND (?4 IS NULL OR since >= ?4) RETURNING household",
+        )
+        .and_then(|mut q| {
+            q.query_map(
+                params![
+                    sink,
+                    which.external_id.as_ref().map(ExternalId::as_str),
+                    which.code,
+                    which.since.map(|at| at.timestamp_millis()),
+                ],
+                |row| row.get(0),
+            )
+            .and_then(Iterator::collect)
+        })
+        .map_err(failed)?;
+    for household in households.iter().collect::<BTreeSet<_>>() {
+        db.prepare_cached(
+            "UPDATE route SET generation = generation + 1 WHERE sink = ?1 AND household = ?2",
+        )
+        .and_then(|mut q| q.execute(params![sink, household]))
+        .map_err(failed)?;
+    }
+    reach("replay.in_transaction");
+    Ok(u64::try_from(households.len()).unwrap_or(u64::MAX))
+}
+
+fn note_unmapped(
+    db: &Transaction<'_>,
+    source: i64,
+    statuses: &BTreeSet<String>,
+    now: DateTime<Utc>,
+) -> Result<Vec<String>> {
+    let mut news = Vec::new();
+    let stale = now - TOLD_AGAIN;
+    for status in statuses {
+        let told = db
+            .prepare_cached(
+                "INSERT INTO unmapped (source, status, since, told_at) VALUES (?1, ?2, ?3, ?3) \
+                 ON CONFLICT DO UPDATE SET told_at = ?3 WHERE told_at <= ?4",
+            )
+            .and_then(|mut q| {
+                q.execute(params![
+                    source,
+                    status,
+                    now.timestamp_millis(),
+                    stale.timestamp_millis()
+                ])
+            })
+            .map_err(failed)?;
+        if told > 0 {
+            news.push(status.clone());
+        }
+    }
+    Ok(news)
+}
+
+#[async_trait]
+impl OutreachStore for SqliteStore {
+    async fn open_gateway(&self, source: &SourceId, id: &SinkId, account: &Account) -> Result<()> {
+        let (source, id, account) = (source.clone(), id.clone(), account.clone());
+        self.write(move |db, _| {
+            let source = source_row(db, &source)?;
+            db.execute(
+                "INSERT INTO sink (name, source, account, scheme, kind) VALUES (?1, ?2, ?3, ?4, 1) ON CONFLICT DO NOTHING",
+                params![id.as_str(), source, account.name, super::scheme_text(account.scheme)],
+            )
+            .map_err(failed)?;
+            let owner: i64 = db
+                .query_row("SELECT source FROM sink WHERE name = ?1", [id.as_str()], |row| row.get(0))
+                .map_err(failed)?;
+            if owner == source {
+                Ok(())
+            } else {
+                Err(Error::new(
+                    ErrorKind::Config,
+                    format!("the gateway {id} belongs to another source in this state: give each office its own"),
+                ))
+            }
+        })
+        .await
+    }
+
+    async fn look_again(&self, sink: &SinkId, fingerprint: LedgerHash) -> Result<bool> {
+        let sink = sink.clone();
+        self.write(move |db, _| {
+            let sink = sink_row(db, &sink)?;
+            let known: Option<Vec<u8>> = db
+                .query_row("SELECT fingerprint FROM sink WHERE id = ?1", [sink], |row| row.get(0))
+                .map_err(failed)?;
+            if known.as_deref() == Some(fingerprint.as_bytes()) {
+                return Ok(false);
+            }
+            db.execute(
+                "UPDATE sink SET fingerprint = ?2 WHERE id = ?1",
+                params![sink, fingerprint.as_bytes()],
+            )
+            .map_err(failed)?;
+            db.execute(
+                "UPDATE route SET generation = generation + 1 WHERE sink = ?1 AND generation <= seen",
+                [sink],
+            )
+            .map_err(failed)?;
+            reach("look_again.in_transaction");
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn households(&self, query: &DueQuery, keys: Vec<HouseholdKey>) -> Result<Vec<Due>> {
+        let query = query.clone();
+        self.read(move |db, key| due::these(db, key, &query, &keys))
+            .await
+    }
+
+    async fn household_of(
+        &self,
+        source: &SourceId,
+        patient: &PatientKey,
+    ) -> Result<Option<HouseholdKey>> {
+        let (source, patient) = (source.clone(), patient.clone());
+        self.read(move |db, _| {
+            let Some(source) = known_source(db, &source)? else {
+                return Ok(None);
+            };
+            db.query_row(
+                "SELECT parent FROM record WHERE source = ?1 AND kind = 0 AND native = ?2",
+                params![source, patient.native()],
+                |row| row.get::<_, String>(0),
+            )
+            .optional()
+            .map(|household| household.map(HouseholdKey::new))
+            .map_err(failed)
+        })
+        .await
+    }
+
+    async fn history(&self, outlet: &OutletId, query: HistoryQuery) -> Result<History> {
+        let outlet = outlet.clone();
+        self.read(move |db, key| history(db, key, &outlet, &query))
+            .await
+    }
+
+    async fn told_since(
+        &self,
+        outlet: &OutletId,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<DateTime<Utc>>> {
+        let outlet = outlet.clone();
+        self.read(move |db, _| {
+            let Some((outlet, _)) = effect::outlet_row(db, &outlet)? else {
+                return Ok(Vec::new());
+            };
+            let times: Vec<i64> = db
+                .prepare_cached(
+                    "SELECT claimed_at FROM effect INDEXED BY effect_at WHERE outlet = ?1 AND claimed_at >= ?2 \
+                     AND recipient NOTNULL AND state IN (0, 2, 4) ORDER BY claimed_at",
+                )
+                .and_then(|mut q| {
+                    q.query_map(params![outlet, since.timestamp_millis()], |row| row.get(0))
+                        .and_then(Iterator::collect)
+                })
+                .map_err(failed)?;
+            times.into_iter().map(time).collect()
+        })
+        .await
+    }
+
+    async fn note_status(
+        &self,
+        outlet: &OutletId,
+        remote_id: &str,
+        status: Status,
+        reason: Option<&str>,
+    ) -> Result<bool> {
+        let (outlet, remote_id) = (outlet.clone(), remote_id.to_owned());
+        let reason = reason.map(str::to_owned);
+        self.write(move |db, _| {
+            let Some((outlet, _)) = effect::outlet_row(db, &outlet)? else {
+                return Ok(false);
+            };
+            db.execute(
+                "UPDATE effect SET status = ?3, status_why = ?4 WHERE outlet = ?1 AND receipt = ?2 \
+                 AND receipt NOTNULL AND coalesce(status, -1) < ?3",
+                params![outlet, remote_id, status_code(status), reason],
+            )
+            .map(|noted| noted > 0)
+            .map_err(failed)
+        })
+        .await
+    }
+
+    async fn decide(
+        &self,
+        source: &SourceId,
+        epoch: Epoch,
+        decisions: Vec<DecisionRow>,
+    ) -> Result<()> {
+        let source = source.clone();
+        self.write(move |db, _| decide(db, &source, epoch, &decisions))
+            .await
+    }
+
+    async fn decisions(&self, source: &SourceId, patient: &PatientKey) -> Result<Vec<DecisionRow>> {
+        let (source, patient) = (source.clone(), patient.clone());
+        self.read(move |db, _| decisions(db, &source, &patient))
+            .await
+    }
+
+    async fn outreach_state(&self, source: &SourceId) -> Result<OutreachState> {
+        match self.kept(source, "outreach").await? {
+            None => Ok(OutreachState::default()),
+            Some(text) => serde_json::from_str(&text)
+                .map_err(|_| damaged("a state of an office that cannot be read")),
+        }
+    }
+
+    async fn set_outreach_state(&self, source: &SourceId, state: &OutreachState) -> Result<()> {
+        let text = serde_json::to_string(state)
+            .map_err(|_| Error::new(ErrorKind::Bug, "a state could not be written as json"))?;
+        self.keep(source, "outreach", &text).await
+    }
+
+    async fn lift(&self, source: &SourceId, lifted: &Lift, now: DateTime<Utc>) -> Result<u64> {
+        let (source, lifted) = (source.clone(), lifted.clone());
+        self.write(move |db, key| {
+            let source = source_row(db, &source)?;
+            lift(db, key, source, &lifted, now.timestamp_millis())
+        })
+        .await
+    }
+
+    async fn note_unmapped(
+        &self,
+        source: &SourceId,
+        statuses: BTreeSet<String>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<String>> {
+        if statuses.is_empty() {
+            return Ok(Vec::new());
+        }
+        let source = source.clone();
+        self.write(move |db, _| {
+            let source = source_row(db, &source)?;
+            note_unmapped(db, source, &statuses, now)
+        })
+        .await
+    }
+
+    async fn statuses(&self, source: &SourceId) -> Result<BTreeMap<String, u64>> {
+        let source = source.clone();
+        self.read(move |db, _| match known_source(db, &source)? {
+            None => Ok(BTreeMap::new()),
+            Some(source) => statuses(db, source),
+        })
+        .await
+    }
+
+    async fn unreadable(&self, source: &SourceId, limit: usize) -> Result<Vec<UnreadableRow>> {
+        let source = source.clone();
+        self.read(move |db, _| {
+            let Some(source) = known_source(db, &source)? else {
+                return Ok(Vec::new());
+            };
+            let limit = int(u64::try_from(limit).unwrap_or(u64::MAX));
+            let mut query = db
+                .prepare_cached(
+                    "SELECT kind, native, reason, since FROM unreadable WHERE source = ?1 \
+                     ORDER BY since, kind, native LIMIT ?2",
+                )
+                .map_err(failed)?;
+            let mut rows = query.query(params![source, limit]).map_err(failed)?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next().map_err(failed)? {
+                found.push(UnreadableRow {
+                    kind: kind(row.get(0).map_err(failed)?)?,
+                    native: row.get(1).map_err(failed)?,
+                    reason: row.get(2).map_err(failed)?,
+                    since: time(row.get(3).map_err(failed)?)?,
+                });
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn aside(&self, sink: &SinkId, limit: usize) -> Result<Vec<Aside>> {
+        let sink = sink.clone();
+        self.read(move |db, _| aside(db, &sink, limit)).await
+    }
+
+    async fn replay(&self, sink: &SinkId, which: &Replay) -> Result<u64> {
+        let (sink, which) = (sink.clone(), which.clone());
+        self.write(move |db, _| replay(db, &sink, &which)).await
+    }
+
+    async fn progress(&self, sink: &SinkId) -> Result<Progress> {
+        let sink = sink.clone();
+        self.read(move |db, _| {
+            db.query_row(
+                "SELECT count(*) FILTER (WHERE seen > 0), count(*) FROM route WHERE sink = ?1",
+                [sink_row(db, &sink)?],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .map(|(done, all)| Progress {
+                done: uint(done),
+                all: uint(all),
+            })
+            .map_err(failed)
+        })
+        .await
+    }
+
+    async fn runs(&self, source: &SourceId, limit: usize) -> Result<Vec<(DateTime<Utc>, String)>> {
+        let source = source.clone();
+        self.read(move |db, _| {
+            let limit = int(u64::try_from(limit).unwrap_or(u64::MAX));
+            let rows: Vec<(i64, String)> = db
+                .prepare_cached(
+                    "SELECT at, report FROM run WHERE source = (SELECT id FROM source WHERE name = ?1) \
+                     ORDER BY id DESC LIMIT ?2",
+                )
+                .and_then(|mut q| {
+                    q.query_map(params![source.to_string(), limit], |row| {
+                        Ok((row.get(0)?, row.get(1)?))
+                    })
+                    .and_then(Iterator::collect)
+                })
+                .map_err(failed)?;
+            rows.into_iter()
+                .map(|(at, report)| Ok((time(at)?, report)))
+                .collect()
+        })
+        .await
+    }
+
+    async fn keep(&self, source: &SourceId, name: &str, text: &str) -> Result<()> {
+        let (source, name, text) = (source.clone(), name.to_owned(), text.to_owned());
+        self.write(move |db, _| {
+            let source = source_row(db, &source)?;
+            db.execute(
+                "INSERT INTO kept (source, name, body) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT DO UPDATE SET body = excluded.body",
+                params![source, name, text],
+            )
+            .map_err(failed)?;
+            reach("keep.in_transaction");
+            Ok(())
+        })
+        .await
+    }
+
+    async fn kept(&self, source: &SourceId, name: &str) -> Result<Option<String>> {
+        let (source, name) = (source.clone(), name.to_owned());
+        self.read(move |db, _| {
+            db.prepare_cached(
+                "SELECT body FROM kept JOIN source ON source.id = source WHERE source.name = ?1 AND kept.name = ?2",
+            )
+            .and_then(|mut q| {
+                q.query_row(params![source.to_string(), name], |row| row.get(0))
+                    .optional()
+            })
+            .map_err(failed)
+        })
+        .await
+    }
+
+    async fn audit(&self, source: &SourceId, after: u64, limit: usize) -> Result<Vec<AuditRow>> {
+        let source = source.clone();
+        self.read(move |db, _| match known_source(db, &source)? {
+            None => Ok(Vec::new()),
+            Some(source) => audit::rows(db, source, after, limit),
+        })
+        .await
+    }
+
+    async fn verify_audit(&self) -> Result<Audit> {
+        self.read(audit::verify).await
+    }
+}
