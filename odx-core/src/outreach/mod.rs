@@ -7,6 +7,10 @@
 
 mod gateway;
 mod purpose;
+mod quiet;
+mod segments;
 
 pub use gateway::{Address, Attempt, Heard, Inbound, Message, MessageGateway, SendError, Status};
 pub use purpose::Purpose;
+pub use quiet::{Window, allowed, closes, next_allowed, zones_of_number};
+pub use segments::{Encoding, Segments, plain, segments};
