@@ -6,11 +6,14 @@
 //! that it happens once, for ever.
 
 mod gateway;
+mod inbound;
 mod purpose;
-mod quiet;
 mod segments;
+mod words;
+
+pub mod quiet;
 
 pub use gateway::{Address, Attempt, Heard, Inbound, Message, MessageGateway, SendError, Status};
+pub use inbound::{Reply, classify};
 pub use purpose::Purpose;
-pub use quiet::{Window, allowed, closes, next_allowed, zones_of_number};
 pub use segments::{Encoding, Segments, plain, segments};
