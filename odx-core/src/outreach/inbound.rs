@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::words::{fold, tokens};
+use super::words::{fold, spelled, tokens};
 
 /// What an answer says about writing to its sender again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -239,7 +239,7 @@ const SIGNS: &[char] = &['🛑', '🚫', '⛔', '✋', '🖕', '❌', '🙅'];
 pub fn classify(text: &str) -> Reply {
     let signed = text.contains(SIGNS);
     let folded = fold(text).to_uppercase();
-    let words = words(&folded);
+    let words = spelled(tokens(&folded));
     let compact = words.concat();
     if compact.is_empty() {
         return if signed { Reply::Review } else { Reply::None };
@@ -295,22 +295,6 @@ fn is_stop(compact: &str) -> bool {
     let mut squeezed: Vec<char> = compact.chars().collect();
     squeezed.dedup();
     OPT_OUT.contains(&compact) || squeezed == ['S', 'T', 'O', 'P']
-}
-
-/// Words in capitals. Letters that stand alone one after another are one word,
-/// as in `S T O P`; apostrophes are left out.
-fn words(folded: &str) -> Vec<Cow<'_, str>> {
-    let mut found: Vec<Cow<'_, str>> = Vec::new();
-    let mut spelled = false;
-    for word in tokens(folded) {
-        let letter = word.chars().nth(1).is_none() && word.chars().all(char::is_alphabetic);
-        match found.last_mut() {
-            Some(last) if letter && spelled => last.to_mut().push_str(&word),
-            _ => found.push(word),
-        }
-        spelled = letter;
-    }
-    found
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -379,7 +363,7 @@ fn a_line_is_stop(folded: &str) -> bool {
     folded
         .lines()
         .filter(|line| !line.trim_start().starts_with('>'))
-        .any(|line| is_stop(&words(line).concat()))
+        .any(|line| is_stop(&spelled(tokens(line)).concat()))
 }
 
 /// What a phone sends when somebody likes a message of ours: a word, and the

@@ -9,11 +9,17 @@ mod gateway;
 mod inbound;
 mod purpose;
 mod segments;
+mod source;
+mod template;
+mod variables;
 mod words;
 
+pub mod lint;
 pub mod quiet;
 
 pub use gateway::{Address, Attempt, Heard, Inbound, Message, MessageGateway, SendError, Status};
 pub use inbound::{Reply, classify};
 pub use purpose::Purpose;
 pub use segments::{Encoding, Segments, plain, segments};
+pub use template::{Draft, Rendered, Template};
+pub use variables::Variables;

@@ -5,6 +5,8 @@
 //! them: small, without accents.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -94,9 +96,56 @@ pub(super) fn tokens(folded: &str) -> impl Iterator<Item = Cow<'_, str>> {
         })
 }
 
+/// The same words, with letters that stand alone one after another made one
+/// word, as in `S T O P`.
+pub(super) fn spelled<'a>(words: impl Iterator<Item = Cow<'a, str>>) -> Vec<Cow<'a, str>> {
+    let mut found: Vec<Cow<'_, str>> = Vec::new();
+    let mut alone = false;
+    for word in words {
+        let letter = word.chars().nth(1).is_none() && word.chars().all(char::is_alphabetic);
+        match found.last_mut() {
+            Some(last) if letter && alone => last.to_mut().push_str(&word),
+            _ => found.push(word),
+        }
+        alone = letter;
+    }
+    found
+}
+
 /// Phrases with commas between. Each is a word, a stem with a star, or several
 /// of these.
-pub(super) type List = &'static [&'static str];
+pub(super) struct List {
+    rows: &'static [&'static str],
+    by_letter: OnceLock<HashMap<u8, Vec<&'static str>>>,
+}
+
+impl List {
+    const fn new(rows: &'static [&'static str]) -> Self {
+        Self {
+            rows,
+            by_letter: OnceLock::new(),
+        }
+    }
+
+    /// Its phrases.
+    pub(super) fn phrases(&self) -> impl Iterator<Item = &'static str> {
+        self.rows.iter().flat_map(|row| row.split(", "))
+    }
+
+    /// Those that begin with the letter of this word.
+    fn beside(&self, word: &str) -> &[&'static str] {
+        let index = self.by_letter.get_or_init(|| {
+            let mut index: HashMap<u8, Vec<&str>> = HashMap::new();
+            for phrase in self.phrases() {
+                let letter = phrase.bytes().next().unwrap_or_default();
+                index.entry(letter).or_default().push(phrase);
+            }
+            index
+        });
+        let letter = word.bytes().next().unwrap_or_default();
+        index.get(&letter).map_or(&[], Vec::as_slice)
+    }
+}
 
 /// Whether a word is one of a list's: itself, in the plural, or by its stem.
 fn is(word: &str, entry: &str) -> bool {
@@ -110,28 +159,26 @@ fn is(word: &str, entry: &str) -> bool {
 
 /// The first phrase of the list that begins at the first of these words, as it
 /// stands there: how many words long.
-pub(super) fn at_start(list: List, words: &[Cow<'_, str>]) -> Option<usize> {
+pub(super) fn at_start(list: &List, words: &[Cow<'_, str>]) -> Option<usize> {
     let first = words.first()?;
-    list.iter()
-        .flat_map(|row| row.split(", "))
-        .find_map(|phrase| {
-            let mut entries = phrase.split(' ');
-            if !entries.next().is_some_and(|entry| is(first, entry)) {
+    list.beside(first).iter().find_map(|phrase| {
+        let mut entries = phrase.split(' ');
+        if !entries.next().is_some_and(|entry| is(first, entry)) {
+            return None;
+        }
+        let mut long = 1;
+        for entry in entries {
+            if !words.get(long).is_some_and(|word| is(word, entry)) {
                 return None;
             }
-            let mut long = 1;
-            for entry in entries {
-                if !words.get(long).is_some_and(|word| is(word, entry)) {
-                    return None;
-                }
-                long += 1;
-            }
-            Some(long)
-        })
+            long += 1;
+        }
+        Some(long)
+    })
 }
 
 /// A kind of specialist, or their subject.
-pub(super) const SPECIALTY: List = &["\
+pub(super) static SPECIALTY: List = List::new(&["\
     endodontist, endodontics, endodoncista, endodontologist, periodontist, periodontics, \
     periodontology, periodoncista, periodontista, orthodontist, orthodontics, ortodoncista, \
     ortodontista, prosthodont*, protesista, pedodont*, odontopediatr*, pediatric dent*, \
@@ -140,7 +187,7 @@ pub(super) const SPECIALTY: List = &["\
     oncolog*, cardiolog*, dermatolog*, gynecolog*, ginecolog*, urolog*, neurolog*, psychiatr*, \
     psiquiatr*, psycholog*, psicolog*, radiolog*, anesthesiolog*, anestesiolog*, nephrolog*, \
     hematolog*, gastroenterolog*, endocrinolog*, rheumatolog*, obstetric*, orthopedic*, \
-    otolaryngolog*, sleep medicine, sedation dent*, implant dent*, specialist, especialista"];
+    otolaryngolog*, sleep medicine, sedation dent*, implant dent*, specialist, especialista"]);
 
 /// Parts of the body.
 const BODY: &str = "\
@@ -162,7 +209,7 @@ const PROCEDURES: &str = "\
     scan, ultrasound*, mammogra*, colonoscop*, screening*, vaccin*, immuniz*, injection*, \
     sedat*, anesthe*, anaesthe*, mouthguard*, night guard*, nightguard*, mouth guard*, splint*, \
     apicoectom*, gingivectom*, frenectom*, frenulectom*, restorat*, treatment*, therap*, \
-    procedure*, operation, post op, pre op, postop*, preop*, followup treatment, transplant*, \
+    procedure*, treat, treated, treating, operation, post op, pre op, postop*, preop*, followup treatment, transplant*, \
     chemo*, dialysis, rehab*, botox, filler, prescri*, medicat*, medicine, dose, dosage, \
     refill";
 
@@ -202,42 +249,42 @@ const SPANISH: &str = "\
     frenos, carilla*, dentadura*, protesis, protes*, injerto*, cirug*, quirurgic*, sutura*, \
     punto de sutura*, radiograf*, rayos x, anestes*, ferula, tratamiento*, terapia*, \
     procedimiento*, receta, medicament*, medicina, antibiotic*, vacuna*, enfermedad*, \
-    diagnostic*, sintoma*, dolor, molestia*, infeccion*, inflamacion*, hinchaz*, absceso*, \
+    diagnostic*, sintoma*, dolor, infeccion*, inflamacion*, hinchaz*, absceso*, \
     quiste*, ulcera*, sensibilidad*, sarro, placa, gingivitis, diabet*, embaraz*, alergi*, \
     presion arterial, asma, ansiedad*, depresion*, cancer*, tumores, mal aliento, halitosis, \
     ronquido*, bruxismo*, fractura*, caries, picadura*";
 
 /// What says what a person has, had done, or takes.
-pub(super) const CLINICAL: List = &[BODY, PROCEDURES, CONDITIONS, DRUGS, SPANISH];
+pub(super) static CLINICAL: List = List::new(&[BODY, PROCEDURES, CONDITIONS, DRUGS, SPANISH]);
 
 /// Money.
-pub(super) const FINANCIAL: List = &["\
+pub(super) static FINANCIAL: List = List::new(&["\
     balance*, owe, owed, owing, payment*, pay, payable, paying, paid, unpaid, invoice*, bill, \
     billed, billing, insur*, copay*, co pay*, deductible*, coinsurance, coverage, amount due, \
     past due, statement, debt*, collection agenc*, collections, financ*, benefits, benefit, \
     charge, charged, fee, refund*, medicaid, medicare, hsa, fsa, claim, saldo*, adeud*, deuda*, \
     factura*, pago, pagar, pague, seguro dental, seguro medico, aseguradora*, cobertura, \
-    dolares, dollars"];
+    dolares, dollars"]);
 
 /// Offers.
-pub(super) const PROMOTIONAL: List = &["\
+pub(super) static PROMOTIONAL: List = List::new(&["\
     offer*, discount*, free, special, specials, promo*, coupon*, voucher*, sale, deal, deals, \
     bargain*, complimentary, gift*, giveaway*, raffle*, prize*, bonus*, reward*, limited time, \
     act now, half price, half off, percent off, save up, save big, savings, lowest price, \
     low price, cheap*, no cost, on us, cash back, refer a friend, win a, enter to win, \
     sweepstake*, loyalty, credit toward*, gratis, descuento*, oferta*, rebaja*, promocion*, \
-    regalo*, cupon*, sorteo*, premio*"];
+    regalo*, cupon*, sorteo*, premio*"]);
 
 /// Something in return for a review.
-pub(super) const INCENTIVE: List = &["\
+pub(super) static INCENTIVE: List = List::new(&["\
     gift*, reward*, discount*, free, coupon*, voucher*, raffle*, prize*, giveaway*, bonus*, \
     sweepstake*, enter to win, win, entry, entered, drawing, credit, cash, cashback, money, \
     donat*, offer*, in return, in exchange, thank you gift, incentiv*, starbucks, amazon, \
     percent off, points, gratis, descuento*, regalo*, sorteo*, premio*, cupon*, a cambio, \
-    recompensa*, tarjeta de regalo"];
+    recompensa*, tarjeta de regalo"]);
 
 /// Asking only those who are happy.
-pub(super) const GATING: List = &["\
+pub(super) static GATING: List = List::new(&["\
     star, starred, estrella*, happy, unhappy, satisfied, dissatisfied, unsatisfied, loved, \
     love us, enjoyed, pleased, positive, negative, good review*, great review*, glowing, \
     excellent review*, nice review*, good experience, great experience, great time, \
@@ -248,10 +295,10 @@ pub(super) const GATING: List = &["\
     if you like us, like us, went well, not perfect, less than perfect, exceeded, thumbs up, \
     feliz, felices, contento*, contenta*, satisfecho*, satisfecha*, insatisfech*, descontent*, \
     le gusto, le encanto, buena experiencia, mala experiencia, buena resena*, resena positiva*, \
-    llamenos primero, hablenos primero, queja*"];
+    llamenos primero, hablenos primero, queja*"]);
 
 /// Which day it was.
-pub(super) const DAYS: List = &["\
+pub(super) static DAYS: List = List::new(&["\
     monday, tuesday, wednesday, thursday, friday, saturday, sunday, tue, tues, thu, thur, \
     thurs, yesterday*, last week, last night, last month, last year, this morning, \
     this afternoon, earlier today, the other day, days ago, weeks ago, months ago, day ago, \
@@ -260,56 +307,51 @@ pub(super) const DAYS: List = &["\
     see you today, came in today, coming in today, visiting us today, visited us today, \
     in today, here today, thanks for today, lunes, martes, miercoles, jueves, viernes, sabado, \
     domingo, ayer, anoche, anteayer, esta manana, esta tarde, semana pasada, mes pasado, \
-    visita de hoy, cita de hoy, venir hoy, visitarnos hoy"];
+    visita de hoy, cita de hoy, venir hoy, visitarnos hoy"]);
 
 /// A day needs a number beside them: `May 5`, `5 de mayo`.
-pub(super) const MONTHS: List = &["\
+pub(super) static MONTHS: List = List::new(&["\
     january, jan, february, feb, march, mar, april, apr, may, june, jun, july, jul, august, \
     aug, september, sept, sep, october, oct, november, nov, december, dec, enero, febrero, \
     marzo, abril, mayo, junio, julio, agosto, septiembre, setiembre, octubre, noviembre, \
-    diciembre"];
+    diciembre"]);
 
 /// Who exactly it is.
-pub(super) const IDENTITY: List = &["\
+pub(super) static IDENTITY: List = List::new(&["\
     dob, date of birth, birth date, birthdate, birthday*, born, ssn, social security, \
     chart number, chart no, chart id, patient id, patient number, patient no, patnum, \
     account number, account no, member id, medical record, mrn, last name, surname, your age, \
     years old, your address, home address, fecha de nacimiento, cumpleanos, numero de paciente, \
-    seguro social, apellido*"];
+    seguro social, apellido*"]);
 
 /// Addresses behind which anybody may stand.
-pub(super) const SHORTENERS: List = &["\
+pub(super) static SHORTENERS: List = List::new(&["\
     bit.ly, bitly.com, j.mp, tinyurl.com, tiny.cc, tiny.one, t.co, t.ly, goo.gl, ow.ly, is.gd, \
     v.gd, buff.ly, rebrand.ly, cutt.ly, rb.gy, shorturl.at, shorturl.com, lnkd.in, bl.ink, \
     s.id, tr.im, soo.gd, adf.ly, bit.do, fb.me, mcaf.ee, qr.ae, dlvr.it, snip.ly, short.io, \
     short.gy, shorte.st, kutt.it, urlz.fr, x.co, trib.al, clck.ru, u.to, hyperurl.co, \
     smarturl.it, gg.gg, t2m.io, shrtco.de, chilp.it, ity.im, linktr.ee, da.gd, n9.cl, surl.li, \
-    tinylink.net, t.me, wa.me"];
+    tinylink.net, t.me, wa.me"]);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LISTS: [List; 9] = [
-        SPECIALTY,
-        CLINICAL,
-        FINANCIAL,
-        PROMOTIONAL,
-        INCENTIVE,
-        GATING,
-        DAYS,
-        MONTHS,
-        IDENTITY,
+    const LISTS: [&List; 9] = [
+        &SPECIALTY,
+        &CLINICAL,
+        &FINANCIAL,
+        &PROMOTIONAL,
+        &INCENTIVE,
+        &GATING,
+        &DAYS,
+        &MONTHS,
+        &IDENTITY,
     ];
 
     #[test]
     fn every_entry_is_written_as_texts_are_compared() {
-        for entry in LISTS
-            .iter()
-            .copied()
-            .flatten()
-            .flat_map(|row| row.split(", "))
-        {
+        for entry in LISTS.iter().flat_map(|list| list.phrases()) {
             assert_eq!(fold(entry), entry);
             let again: Vec<_> = tokens(entry).collect();
             assert_eq!(
@@ -323,14 +365,14 @@ mod tests {
     #[test]
     fn every_entry_is_found_in_capitals_and_only_as_a_whole_word() {
         for list in LISTS {
-            for entry in list.iter().flat_map(|row| row.split(", ")) {
+            for entry in list.phrases() {
                 let text = fold(&entry.replace('*', "").to_uppercase());
                 let words: Vec<_> = tokens(&text).collect();
                 assert!(at_start(list, &words).is_some(), "{entry}");
             }
         }
         let words = vec![Cow::Borrowed("legumes")];
-        assert_eq!(at_start(CLINICAL, &words), None);
+        assert_eq!(at_start(&CLINICAL, &words), None);
     }
 
     #[test]
