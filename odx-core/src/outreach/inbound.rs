@@ -142,7 +142,7 @@ const OPT_OUT_PHRASES: &[&str] = &[
 ];
 
 const WRONG_NUMBER_PHRASES: &[&str] = &[
-    "WRONG NUMBER|PERSON|PHONE|CELL|NUM|ONE|GUY|LADY",
+    "WRONG NUMBER|PERSON|PHONE|CELL|NUM|GUY|LADY",
     "NUMERO EQUIVOCADO|INCORRECTO|ERRONEO",
     "PERSONA EQUIVOCADA|INCORRECTA",
     "TIENE|TIENEN EL NUMERO EQUIVOCADO",
@@ -210,6 +210,10 @@ const REVIEW_PHRASES: &[&str] = &[
     "NO SOY",
     "NO MORE",
     "NO MAS",
+    "NO LONGER",
+    "GO AWAY",
+    "GET LOST",
+    "FUCK|PISS OFF|YOU",
     "DO NOT DISTURB",
     "LEFT|CHANGED THE|YOUR PRACTICE|OFFICE|DENTIST|DENTISTS",
     "YOUR LIST",
@@ -263,11 +267,13 @@ pub fn classify(text: &str) -> Reply {
     if hit(WRONG_NUMBER_PHRASES, &words) == Hit::Yes {
         return Reply::WrongNumber;
     }
-    let stops = |word: &&str| is_stop(word);
-    let courteous = words.iter().any(stops)
-        && words
-            .iter()
-            .all(|word| is_stop(word) || COURTESY.contains(word));
+    let without_courtesy: Vec<&str> = words
+        .iter()
+        .copied()
+        .filter(|word| !COURTESY.contains(word))
+        .collect();
+    let courteous = is_stop(&without_courtesy.concat())
+        || !without_courtesy.is_empty() && without_courtesy.iter().all(|word| is_stop(word));
     let phrase = hit(OPT_OUT_PHRASES, &words);
     if courteous || phrase == Hit::Yes || a_line_is_stop(&folded) {
         return Reply::OptOut;
@@ -476,6 +482,10 @@ mod tests {
                 "no more texts please",
                 "leave me alone",
                 "how do I unsubscribe",
+                "opt out please",
+                "please opt-out now",
+                "Unsubscribe, thank you",
+                "hi, please stop all",
                 "I don’t want these messages",
                 "DON'T TEXT ME",
                 "stop messaging my phone",
@@ -528,6 +538,11 @@ mod tests {
                 "this is not Ana",
                 "¿Puede cancelar mi cita?",
                 "unsubscription",
+                "fuck off",
+                "I am no longer a patient",
+                "not interested",
+                "Please stop this",
+                "please stop by the office",
             ],
         );
     }

@@ -306,11 +306,7 @@ pub fn source(
             found.push(Finding::refuse(Rule::NotGsm7, what));
         }
     }
-    found.extend(too_long(
-        channel,
-        *rules,
-        &visible(&parts, "").replace(GAP, ""),
-    ));
+    found.extend(too_long(channel, *rules, &least(&parts)));
     tidy(found)
 }
 
@@ -453,6 +449,21 @@ fn visible(parts: &[Part<'_>], tag: &str) -> String {
             Part::If(_) | Part::Else | Part::EndIf => tag,
         })
         .collect()
+}
+
+/// The words that stand in every message of a template.
+fn least(parts: &[Part<'_>]) -> String {
+    let mut open = 0_usize;
+    let mut text = String::new();
+    for part in parts {
+        match part {
+            Part::If(_) => open += 1,
+            Part::EndIf => open = open.saturating_sub(1),
+            Part::Text(always) if open == 0 => text.push_str(always),
+            Part::Text(_) | Part::Value { .. } | Part::Else => {}
+        }
+    }
+    text
 }
 
 /// The text without the values that were put in, longest first.
@@ -856,8 +867,9 @@ fn link(name: &str, text: &str, found: &mut Vec<Finding>) {
         .path()
         .split('/')
         .chain(url.query().unwrap_or_default().split(['&', '=']));
-    for (rule, word) in path.filter(readable).flat_map(disclosing) {
-        let what = format!("the address in {name} says “{word}”: use one that tells nothing");
+    // A path may hold somebody's name as well, so it is not quoted.
+    for (rule, _) in path.filter(readable).flat_map(disclosing) {
+        let what = format!("the address in {name} tells something: use one that tells nothing");
         found.push(Finding::refuse(rule, what));
     }
     let host = url.host_str().unwrap_or_default();

@@ -25,7 +25,10 @@ pub(super) const ALLOWED: [&str; 7] = [
 /// Links hold a token that belongs to one person, so they are not printed.
 #[derive(Debug, Clone, Default)]
 pub struct Variables {
-    /// How to address them.
+    /// How to address them, as the practice typed it. A message has what is
+    /// surely a name of it, at most 40 characters; a number, a link or markup
+    /// is `there`. A text has it in the alphabet of texts: `Łukasz` is `Lukasz`,
+    /// and a name in another script is `there`.
     pub first_name: Option<Phi<String>>,
     /// The practice, as patients know it.
     pub practice_name: Option<String>,
@@ -94,7 +97,9 @@ fn greeting(name: Option<&Phi<String>>, channel: Channel) -> String {
 
 /// The first name in what a practice typed, if it is one.
 fn clean(typed: &str) -> Option<String> {
-    let shown: String = typed.nfc().filter(|c| !is_invisible(*c)).collect();
+    // Typed for an apostrophe.
+    let typed = typed.replace(['´', '`'], "'");
+    let shown: String = typed.nfkc().filter(|c| !is_invisible(*c)).collect();
     let line = one_line(&shown);
     // `Robert "Bob"`, `Robert (Bob)`, `Robert, Jr.`, `Robert - deaf`.
     let cut = line.find(['"', '“', '„', '«', '(', '[', ',', ';', '*']);
@@ -214,6 +219,8 @@ mod tests {
     fn what_is_no_name_is_cut_or_not_used() {
         for (typed, name) in [
             ("Robert \"Bob\"", "Robert"),
+            ("O´Neil", "O'Neil"),
+            ("Ａｎａ", "Ana"),
             ("Robert (HIV+)", "Robert"),
             ("Ana - diabetic", "Ana"),
             ("Ana diabetic", "Ana"),
