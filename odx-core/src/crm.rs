@@ -12,7 +12,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::broken;
 use crate::hash::{ContentHash, IdempotencyKey};
 use crate::id::{ExternalId, OfficeId};
-use crate::model::{ConsentState, PhoneKind};
+use crate::model::{Channel, ConsentState, PhoneKind};
+use crate::outreach::Purpose;
 use crate::phi::Phi;
 use crate::policy::Segment;
 
@@ -189,6 +190,28 @@ pub enum TaskKind {
     Recall,
     /// A patient who was not seen for long.
     Reactivation,
+}
+
+/// Somebody to be taken into one of the CRM's own sequences, once. Fields stand
+/// in the order of the canonical form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrollment {
+    /// By which channels the sequence may reach them.
+    pub channels: Vec<Channel>,
+    /// Who is reached: the patient, or a minor's guarantor.
+    pub contact_external_id: ExternalId,
+    /// Its name for ever: one per occurrence.
+    pub external_id: ExternalId,
+    /// The office.
+    pub office_id: String,
+    /// About whom, where that is somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient_external_id: Option<ExternalId>,
+    /// Which sequence.
+    pub purpose: Purpose,
+    /// Where the office has a sequence for each segment: which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment: Option<Segment>,
 }
 
 /// The state one record should have.

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::crm::Delivery;
-use crate::error::Result;
+use crate::crm::{Delivery, Enrollment};
+use crate::effect::{ActError, Receipt};
+use crate::error::{Error, ErrorKind, Result};
+use crate::hash::IdempotencyKey;
 use crate::id::{ExternalId, IdScheme, SinkId};
 use crate::model::{Channel, Email, Phone};
 use crate::source::{Cursor, Probe};
@@ -144,6 +146,40 @@ pub trait CrmSink: Debug + Send + Sync + 'static {
     /// # Errors
     /// As [`apply`](Self::apply). A CRM without such a list returns an empty page.
     async fn suppressions(&self, since: Option<Cursor>) -> Result<SuppressionPage>;
+
+    /// Whether it has sequences that somebody can be taken into.
+    fn enrolls(&self) -> bool {
+        false
+    }
+
+    /// Takes somebody into a sequence, once: only what reaches people goes this
+    /// way. Called with the same enrollment and key again only after
+    /// [`find_enrollment`](Self::find_enrollment) has said that it is not there.
+    ///
+    /// # Errors
+    /// See [`ActError`]. What is not sure is in doubt.
+    async fn enroll(
+        &self,
+        _enrollment: &Enrollment,
+        _key: &IdempotencyKey,
+    ) -> Result<Receipt, ActError> {
+        let error = Error::new(
+            ErrorKind::Config,
+            "this crm has no sequences that odx can start: send messages by a gateway",
+        );
+        Err(ActError::NotSent(error))
+    }
+
+    /// Looks whether somebody was taken into a sequence.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply). `None` is a promise.
+    async fn find_enrollment(&self, _enrollment: &Enrollment) -> Result<Option<Receipt>> {
+        Err(Error::new(
+            ErrorKind::Config,
+            "this crm has no sequences that odx can look into",
+        ))
+    }
 
     /// Requests made so far, for the report.
     fn requests(&self) -> u64 {

@@ -5,11 +5,26 @@
 //! engine claims each occurrence before it is sent and settles it after, so
 //! that it happens once, for ever.
 
-pub mod gate;
 mod gateway;
+mod inbound;
+mod office;
 mod purpose;
+mod segments;
+mod source;
+mod template;
+mod variables;
 mod wanted;
+mod words;
+
+pub mod gate;
+pub mod lint;
+pub mod quiet;
 
 pub use gateway::{Address, Attempt, Heard, Inbound, Message, MessageGateway, SendError, Status};
+pub use inbound::{Reply, classify};
+pub use office::{Guard, HouseholdMode, Identity, Outreach, OutreachSettings};
 pub use purpose::Purpose;
+pub use segments::{Encoding, Segments, plain, segments};
+pub use template::{Draft, Rendered, Template};
+pub use variables::Variables;
 pub use wanted::{Episode, Wanted};

@@ -58,8 +58,12 @@ pub struct Told {
     pub purpose: Purpose,
     /// By which channel.
     pub channel: Channel,
+    /// When it was claimed first.
+    pub begun: DateTime<Utc>,
     /// When it was claimed last.
     pub at: DateTime<Utc>,
+    /// How often.
+    pub attempt: u32,
     /// How it stands.
     pub state: EffectState,
     /// How far the message came, as its provider said.
@@ -435,6 +439,13 @@ pub trait OutreachStore: Debug + Send + Sync {
     /// # Errors
     /// See the trait.
     async fn kept(&self, source: &SourceId, name: &str) -> Result<Option<String>>;
+
+    /// 128 bits for a link, in hex: always the same for the same text, and not to
+    /// be guessed by anybody without the state.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn token(&self, text: &str) -> Result<String>;
 
     /// Disclosures after a number, in order.
     ///

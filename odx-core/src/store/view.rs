@@ -6,6 +6,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::hash::hex;
 use crate::id::{ExternalIds, IdScheme};
 use crate::model::{
     Appointment, Channel, Kept, Label, Member, OptOut, Patient, Recall, RecordKind, Stop,
@@ -93,6 +94,11 @@ impl DigestKey {
     /// What a record is called where its name must not be read.
     pub(super) fn of_record(&self, external_id: &str) -> Result<Digest> {
         self.digest(4, external_id)
+    }
+
+    /// What stands in a link.
+    pub(super) fn token(&self, text: &str) -> Result<String> {
+        self.digest(6, text).map(|digest| hex(&digest))
     }
 
     /// A link of a chain: over the link before and these parts, none of which can

@@ -23,6 +23,7 @@ struct Outlet {
     /// What they tell whom, and where to.
     told: BTreeMap<IdempotencyKey, (About, Option<Digest>)>,
     status: BTreeMap<IdempotencyKey, Status>,
+    begun: BTreeMap<IdempotencyKey, DateTime<Utc>>,
 }
 
 impl Outlets {
@@ -63,6 +64,8 @@ impl Outlets {
             state: EffectState::Claimed,
         };
         outlet.effects.insert(claim.key.clone(), row);
+        let begun = outlet.begun.entry(claim.key.clone());
+        begun.or_insert(claim.now);
         if let Some(about) = &claim.about {
             let address = about.address.as_ref();
             let digest = address.map(|address| key.address(address)).transpose()?;
@@ -126,7 +129,9 @@ impl Outlets {
                 key: key.clone(),
                 purpose: about.purpose(),
                 channel: about.channel,
+                begun: outlet.begun.get(key).copied().unwrap_or(row.claimed_at),
                 at: row.claimed_at,
+                attempt: row.attempt,
                 state: row.state.clone(),
                 status: outlet.status.get(key).copied(),
             };

@@ -424,6 +424,10 @@ impl OutreachStore for MemoryStore {
         Ok(known.and_then(|source| source.kept.get(name).cloned()))
     }
 
+    async fn token(&self, text: &str) -> Result<String> {
+        self.key.token(text)
+    }
+
     async fn audit(&self, source: &SourceId, after: u64, limit: usize) -> Result<Vec<AuditRow>> {
         let inner = self.lock();
         let known = inner.sources.get(source);

@@ -107,7 +107,7 @@ pub(super) fn note_about(
         .transpose()?;
     db.prepare_cached(
         "UPDATE effect SET purpose = ?3, channel = ?4, patient = ?5, recipient = ?6, household = ?7, address = ?8, \
-         destination = ?9, fields = ?10 WHERE outlet = ?1 AND key = ?2",
+         destination = ?9, fields = ?10, begun_at = coalesce(begun_at, claimed_at) WHERE outlet = ?1 AND key = ?2",
     )
     .and_then(|mut q| {
         q.execute(params![
@@ -145,7 +145,7 @@ pub(super) fn note_about(
 }
 
 const TOLD: &str = "effect.key, effect.attempt, effect.claimed_at, effect.since, effect.state, effect.receipt, \
-                    effect.reason, effect.purpose, effect.channel, effect.status";
+                    effect.reason, effect.purpose, effect.channel, effect.status, effect.begun_at";
 
 fn told(row: &Row<'_>) -> Result<Told> {
     let known = effect::raw(row).map_err(failed)?.into_row()?;
@@ -154,7 +154,9 @@ fn told(row: &Row<'_>) -> Result<Told> {
         key: known.key,
         purpose: purpose_from(row.get(7).map_err(failed)?)?,
         channel: super::suppress::channel_from(row.get(8).map_err(failed)?)?,
+        begun: time(row.get(10).map_err(failed)?)?,
         at: known.claimed_at,
+        attempt: known.attempt,
         state: known.state,
         status: status.map(status_from).transpose()?,
     })
@@ -198,10 +200,10 @@ fn history(
             .query(params![outlet, subject.as_str()])
             .map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
-            let cycle: i64 = row.get(11).map_err(failed)?;
-            let segment: String = row.get(12).map_err(failed)?;
+            let cycle: i64 = row.get(12).map_err(failed)?;
+            let segment: String = row.get(13).map_err(failed)?;
             let episode = Episode {
-                purpose: purpose_from(row.get(10).map_err(failed)?)?,
+                purpose: purpose_from(row.get(11).map_err(failed)?)?,
                 subject: subject.clone(),
                 cycle: (cycle != 0).then(|| date(cycle)).transpose()?,
                 segment: segment_from(&segment)?,
@@ -733,6 +735,10 @@ impl OutreachStore for SqliteStore {
             .map_err(failed)
         })
         .await
+    }
+
+    async fn token(&self, text: &str) -> Result<String> {
+        self.inner.key.token(text)
     }
 
     async fn audit(&self, source: &SourceId, after: u64, limit: usize) -> Result<Vec<AuditRow>> {

@@ -20,6 +20,8 @@ ALTER TABLE effect ADD COLUMN destination TEXT;
 ALTER TABLE effect ADD COLUMN fields TEXT;
 -- how far the message came, by its provider's word, and why no further
 ALTER TABLE effect ADD COLUMN status INTEGER;
+-- when it was claimed first
+ALTER TABLE effect ADD COLUMN begun_at INTEGER;
 ALTER TABLE effect ADD COLUMN status_why TEXT;
 CREATE INDEX effect_recipient ON effect (outlet, recipient) WHERE recipient NOTNULL;
 CREATE INDEX effect_household ON effect (outlet, household) WHERE household NOTNULL;
