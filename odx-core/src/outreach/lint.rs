@@ -162,8 +162,8 @@ const SEGMENTS: usize = 2;
 const EXEMPT_UNITS: usize = 160;
 const MAIL_CHARACTERS: usize = 20_000;
 
-/// Stands where a value stood: no letter, so it ends a word.
-const GAP: &str = "\u{fffc}";
+/// Stands where a value stood: no letter, so it ends a word, and in no text.
+const GAP: &str = "\u{1}";
 
 /// What is real but may not stand in a message because it says who somebody is.
 const IDENTIFIES: &[&str] = &[

@@ -18,6 +18,10 @@ use super::segments::plain;
 /// A word that mixes Latin letters with ones that only look so is Latin.
 /// Line breaks stay.
 pub(super) fn fold(text: &str) -> String {
+    // Most texts: the same as below, without its cost.
+    if text.is_ascii() {
+        return text.to_ascii_lowercase().replace('`', "'");
+    }
     let shown: String = text.nfkc().filter(|c| !is_invisible(*c)).collect();
     let letters: String = plain(&shown)
         .to_lowercase()
@@ -205,11 +209,10 @@ const PROCEDURES: &str = "\
     veneer*, denture*, partial*, implant*, abutment*, extract*, pulled, canal, rct, rootcanal*, \
     whiten*, bleach*, bonding, sealant*, fluorid*, braces, bracket*, aligner*, invisalign*, \
     clearcorrect, retainer*, graft*, augment*, sinus lift, surger*, surgic*, suture*, stitch*, \
-    biops*, x ray*, xray*, radiograph*, cbct, panoramic, panorex, bitewing*, mri, ct scan, \
-    scan, ultrasound*, mammogra*, colonoscop*, screening*, vaccin*, immuniz*, injection*, \
+    biops*, x ray*, xray*, radiograph*, cbct, panoramic, panorex, bitewing*, mri, ct scan, ultrasound*, mammogra*, colonoscop*, screening*, vaccin*, immuniz*, injection*, \
     sedat*, anesthe*, anaesthe*, mouthguard*, night guard*, nightguard*, mouth guard*, splint*, \
     apicoectom*, gingivectom*, frenectom*, frenulectom*, restorat*, treatment*, therap*, \
-    procedure*, treat, treated, treating, operation, post op, pre op, postop*, preop*, followup treatment, transplant*, \
+    procedure*, treat, treated, treating, your operation, the operation, post op, pre op, postop*, preop*, followup treatment, transplant*, \
     chemo*, dialysis, rehab*, botox, filler, prescri*, medicat*, medicine, dose, dosage, \
     refill";
 
@@ -390,6 +393,7 @@ mod tests {
             assert_eq!(fold(text), "implant", "{text}");
         }
         assert_eq!(fold("It’s\na visit"), "it's\na visit");
+        assert_eq!(fold("It`s\nA {visit}"), fold("It’s\nA\u{200b} {visit}"));
         assert_eq!(fold("стоп"), "стоп");
     }
 }
