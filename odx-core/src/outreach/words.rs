@@ -209,12 +209,13 @@ const PROCEDURES: &str = "\
     veneer*, denture*, partial*, implant*, abutment*, extract*, pulled, canal, rct, rootcanal*, \
     whiten*, bleach*, bonding, sealant*, fluorid*, braces, bracket*, aligner*, invisalign*, \
     clearcorrect, retainer*, graft*, augment*, sinus lift, surger*, surgic*, suture*, stitch*, \
-    biops*, x ray*, xray*, radiograph*, cbct, panoramic, panorex, bitewing*, mri, ct scan, ultrasound*, mammogra*, colonoscop*, screening*, vaccin*, immuniz*, injection*, \
-    sedat*, anesthe*, anaesthe*, mouthguard*, night guard*, nightguard*, mouth guard*, splint*, \
+    biops*, x ray*, xray*, radiograph*, cbct, panoramic, panorex, bitewing*, mri, ct scan, \
+    ultrasound*, mammogra*, colonoscop*, screening*, vaccin*, immuniz*, injection*, sedat*, \
+    anesthe*, anaesthe*, mouthguard*, night guard*, nightguard*, mouth guard*, splint*, \
     apicoectom*, gingivectom*, frenectom*, frenulectom*, restorat*, treatment*, therap*, \
-    procedure*, treat, treated, treating, your operation, the operation, post op, pre op, postop*, preop*, followup treatment, transplant*, \
-    chemo*, dialysis, rehab*, botox, filler, prescri*, medicat*, medicine, dose, dosage, \
-    refill";
+    procedure*, treat, treated, treating, your operation, the operation, post op, pre op, \
+    postop*, preop*, followup treatment, transplant*, chemo*, dialysis, rehab*, botox, filler, \
+    prescri*, medicat*, medicine, dose, dosage, refill";
 
 /// What somebody has.
 const CONDITIONS: &str = "\
@@ -252,8 +253,8 @@ const SPANISH: &str = "\
     frenos, carilla*, dentadura*, protesis, protes*, injerto*, cirug*, quirurgic*, sutura*, \
     punto de sutura*, radiograf*, rayos x, anestes*, ferula, tratamiento*, terapia*, \
     procedimiento*, receta, medicament*, medicina, antibiotic*, vacuna*, enfermedad*, \
-    diagnostic*, sintoma*, dolor, infeccion*, inflamacion*, hinchaz*, absceso*, \
-    quiste*, ulcera*, sensibilidad*, sarro, placa, gingivitis, diabet*, embaraz*, alergi*, \
+    diagnostic*, sintoma*, dolor, infeccion*, inflamacion*, hinchaz*, absceso*, quiste*, \
+    ulcera*, sensibilidad*, sarro, placa, gingivitis, diabet*, embaraz*, alergi*, \
     presion arterial, asma, ansiedad*, depresion*, cancer*, tumores, mal aliento, halitosis, \
     ronquido*, bruxismo*, fractura*, caries, picadura*";
 
