@@ -33,7 +33,8 @@ const EXTENDED: &str = "\u{c}^{}\\[~]|€";
 
 /// How many units of GSM-7 a character takes, if it can be written in it.
 pub(super) fn gsm7_units(character: char) -> Option<usize> {
-    if character.is_ascii_alphanumeric() || character == ' ' || BASIC.contains(character) {
+    let common = character.is_ascii_alphanumeric() || " .,:/-\n".contains(character);
+    if common || BASIC.contains(character) {
         Some(1)
     } else if EXTENDED.contains(character) {
         Some(2)

@@ -18,6 +18,10 @@ use super::segments::plain;
 /// A word that mixes Latin letters with ones that only look so is Latin.
 /// Line breaks stay.
 pub(super) fn fold(text: &str) -> String {
+    // Most texts: the same as below, without its cost.
+    if text.is_ascii() {
+        return text.to_ascii_lowercase().replace('`', "'");
+    }
     let shown: String = text.nfkc().filter(|c| !is_invisible(*c)).collect();
     let letters: String = plain(&shown)
         .to_lowercase()
@@ -206,12 +210,12 @@ const PROCEDURES: &str = "\
     whiten*, bleach*, bonding, sealant*, fluorid*, braces, bracket*, aligner*, invisalign*, \
     clearcorrect, retainer*, graft*, augment*, sinus lift, surger*, surgic*, suture*, stitch*, \
     biops*, x ray*, xray*, radiograph*, cbct, panoramic, panorex, bitewing*, mri, ct scan, \
-    scan, ultrasound*, mammogra*, colonoscop*, screening*, vaccin*, immuniz*, injection*, \
-    sedat*, anesthe*, anaesthe*, mouthguard*, night guard*, nightguard*, mouth guard*, splint*, \
+    ultrasound*, mammogra*, colonoscop*, screening*, vaccin*, immuniz*, injection*, sedat*, \
+    anesthe*, anaesthe*, mouthguard*, night guard*, nightguard*, mouth guard*, splint*, \
     apicoectom*, gingivectom*, frenectom*, frenulectom*, restorat*, treatment*, therap*, \
-    procedure*, treat, treated, treating, operation, post op, pre op, postop*, preop*, followup treatment, transplant*, \
-    chemo*, dialysis, rehab*, botox, filler, prescri*, medicat*, medicine, dose, dosage, \
-    refill";
+    procedure*, treat, treated, treating, your operation, the operation, post op, pre op, \
+    postop*, preop*, followup treatment, transplant*, chemo*, dialysis, rehab*, botox, filler, \
+    prescri*, medicat*, medicine, dose, dosage, refill";
 
 /// What somebody has.
 const CONDITIONS: &str = "\
@@ -249,8 +253,8 @@ const SPANISH: &str = "\
     frenos, carilla*, dentadura*, protesis, protes*, injerto*, cirug*, quirurgic*, sutura*, \
     punto de sutura*, radiograf*, rayos x, anestes*, ferula, tratamiento*, terapia*, \
     procedimiento*, receta, medicament*, medicina, antibiotic*, vacuna*, enfermedad*, \
-    diagnostic*, sintoma*, dolor, infeccion*, inflamacion*, hinchaz*, absceso*, \
-    quiste*, ulcera*, sensibilidad*, sarro, placa, gingivitis, diabet*, embaraz*, alergi*, \
+    diagnostic*, sintoma*, dolor, infeccion*, inflamacion*, hinchaz*, absceso*, quiste*, \
+    ulcera*, sensibilidad*, sarro, placa, gingivitis, diabet*, embaraz*, alergi*, \
     presion arterial, asma, ansiedad*, depresion*, cancer*, tumores, mal aliento, halitosis, \
     ronquido*, bruxismo*, fractura*, caries, picadura*";
 
@@ -390,6 +394,7 @@ mod tests {
             assert_eq!(fold(text), "implant", "{text}");
         }
         assert_eq!(fold("It’s\na visit"), "it's\na visit");
+        assert_eq!(fold("It`s\nA {visit}"), fold("It’s\nA\u{200b} {visit}"));
         assert_eq!(fold("стоп"), "стоп");
     }
 }

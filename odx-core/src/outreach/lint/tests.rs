@@ -113,6 +113,8 @@ fn ordinary_words_may_be_said() {
         "Call 503-555-0123 or 503.555.0123",
         "see https://go.example/a/1/2",
         "the whole family",
+        "our hours of operation",
+        "scan the code",
         "Contact us",
     ] {
         assert_eq!(saying(Purpose::Recall, words), BTreeSet::new(), "{words}");
