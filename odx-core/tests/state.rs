@@ -103,7 +103,7 @@ impl StateHarness for InFile {
         assert!(!drops.is_empty(), "the schema of today is the first");
         // In any order: the references among them go with them.
         self.raw(&format!(
-            "PRAGMA foreign_keys = off; {} ALTER TABLE record DROP COLUMN told; PRAGMA user_version = 1;",
+            "PRAGMA foreign_keys = off; {} {LATER_COLUMNS} PRAGMA user_version = 1;",
             drops.concat()
         ));
         Supported::Yes
@@ -112,6 +112,13 @@ impl StateHarness for InFile {
 
 /// As it was released.
 const FIRST_SCHEMA: &str = include_str!("../src/store/sqlite/schema/0001.sql");
+
+/// What later schemas added to its tables.
+const LATER_COLUMNS: &str = "ALTER TABLE record DROP COLUMN told; \
+    ALTER TABLE sink DROP COLUMN kind; ALTER TABLE sink DROP COLUMN fingerprint; \
+    DROP INDEX suppression_digest; \
+    ALTER TABLE suppression DROP COLUMN lifted_at; ALTER TABLE suppression DROP COLUMN lifted_why; \
+    ALTER TABLE parked DROP COLUMN since;";
 
 fn tables(db: &Connection) -> Vec<String> {
     let mut query = db
