@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::broken;
 use crate::hash::LedgerHash;
+use crate::outreach::Episode;
 
 fn checked(what: &'static str, text: String) -> Result<String> {
     let fine = !text.is_empty()
@@ -305,6 +306,14 @@ impl ExternalIds {
     /// `odreact:main-st:12345`: the task about a patient not seen for long.
     pub fn reactivation(&self, key: &PatientKey) -> ExternalId {
         self.build("react", key.native())
+    }
+
+    /// `odenroll:main-st:` and a digest: one occurrence, as a CRM's sequence is
+    /// told. Opaque, because a CRM shows it.
+    pub fn episode(&self, episode: &Episode) -> ExternalId {
+        let digest = LedgerHash::of(episode.name().as_bytes());
+        let name = crate::hash::hex(digest.as_bytes());
+        self.build("enroll", &name)
     }
 
     fn build(&self, kind: &str, native: &str) -> ExternalId {

@@ -8,11 +8,13 @@ use chrono::{DateTime, Days, TimeDelta, Utc};
 use tokio::sync::{Notify, watch};
 
 use super::ingest::Reader;
+use super::outreach::Caller;
 use super::reconcile::Courier;
 use super::watch::Watch;
 use super::{Event, Mode, Pipeline, RunReport};
 use crate::error::{ErrorKind, Result};
 use crate::failpoint::broken;
+use crate::outreach::Outreach;
 use crate::sink::CrmSink;
 use crate::source::Extent;
 use crate::store::Epoch;
@@ -96,7 +98,8 @@ impl Pipeline {
         };
         let epoch = state.epoch;
         let imported = AtomicBool::new(state.imported);
-        let news: Vec<_> = self.sinks.iter().map(|_| Notify::new()).collect();
+        // One for each sink, and one for whoever tells people.
+        let news: Vec<_> = (0..=self.sinks.len()).map(|_| Notify::new()).collect();
         let watch = Watch::new(self);
         let reading = self.read_on(
             Reader::new(self, epoch, Extent::Changes),
@@ -115,7 +118,15 @@ impl Pipeline {
                 .zip(&news)
                 .map(|(sink, news)| self.deliver_on(sink, epoch, &imported, news, &stop)),
         );
-        futures::future::try_join3(reading, delivering, listening)
+        let telling = async {
+            match (&self.outreach, news.last()) {
+                (Some(outreach), Some(news)) => {
+                    self.tell_on(outreach, epoch, &imported, news, &stop).await
+                }
+                _ => Ok(()),
+            }
+        };
+        futures::future::try_join4(reading, delivering, telling, listening)
             .await
             .map(|_| ())
     }
@@ -240,6 +251,67 @@ impl Pipeline {
             .swept_at()
     }
 
+    /// Tells people until `stop`: when something is new, when a time has come, and
+    /// at midnight.
+    async fn tell_on(
+        &self,
+        outreach: &Outreach,
+        epoch: Epoch,
+        imported: &AtomicBool,
+        news: &Notify,
+        stop: &Stop,
+    ) -> Result<()> {
+        let mut caller = Caller::new(self, outreach, epoch, Mode::Live)?;
+        let mut failures = 0;
+        let mut wake: Option<DateTime<Utc>> = Some(self.clock.now());
+        while !stop.is_set() {
+            let wait = self.until(wake);
+            tokio::select! {
+                () = self.clock.sleep(wait) => {}
+                () = news.notified(), if failures == 0 => caller.distrust_stops(),
+                () = stop.wait() => break,
+            }
+            if !imported.load(Ordering::Acquire) {
+                wake = None;
+                continue;
+            }
+            let mut report =
+                RunReport::new(self.office.id().as_str(), Mode::Live, self.clock.now());
+            match caller.round(&mut report, stop).await {
+                Ok(next) => {
+                    failures = 0;
+                    wake = next;
+                    report.complete = next.is_none();
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::Superseded | ErrorKind::Bug) => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    failures += 1;
+                    let again = self.clock.now() + self.backoff().after(&error, failures);
+                    self.problem(&mut report, &error, Some(again));
+                    wake = Some(again);
+                }
+            }
+            report.finished = self.clock.now();
+            self.observer.event(&Event::Report(&report));
+        }
+        Ok(())
+    }
+
+    /// How long until `wake`, or until midnight at the office.
+    fn until(&self, wake: Option<DateTime<Utc>>) -> Duration {
+        let now = self.clock.now();
+        let midnight = self.office.midnight(
+            self.office
+                .today(now)
+                .checked_add_days(Days::new(1))
+                .unwrap_or_default(),
+        );
+        let until = wake.map_or(midnight, |wake| wake.min(midnight));
+        (until - now).to_std().unwrap_or_default().max(BREATH)
+    }
+
     async fn deliver_on(
         &self,
         sink: &Arc<dyn CrmSink>,
@@ -253,15 +325,7 @@ impl Pipeline {
         let mut wake: Option<DateTime<Utc>> = Some(self.clock.now());
         let mut heed_news = true;
         while !stop.is_set() {
-            let now = self.clock.now();
-            let midnight = self.office.midnight(
-                self.office
-                    .today(now)
-                    .checked_add_days(Days::new(1))
-                    .unwrap_or_default(),
-            );
-            let until = wake.map_or(midnight, |wake| wake.min(midnight));
-            let wait = (until - now).to_std().unwrap_or_default().max(BREATH);
+            let wait = self.until(wake);
             tokio::select! {
                 () = self.clock.sleep(wait) => {}
                 () = news.notified(), if heed_news => courier.distrust_stops(),

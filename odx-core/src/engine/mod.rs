@@ -9,10 +9,12 @@ mod breaker;
 mod difference;
 mod follow;
 mod ingest;
+mod outreach;
 mod plan;
 mod reconcile;
 mod report;
 mod stage;
+mod stops;
 mod watch;
 mod work;
 
@@ -25,11 +27,15 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{Disposition, Error, ErrorKind, Result};
 use crate::failpoint::reach;
 use crate::office::Office;
+use crate::hash::LedgerHash;
+use crate::id::IdScheme;
+use crate::outreach::Outreach;
 use crate::policy::Policy;
-use crate::sink::CrmSink;
+use crate::sink::{Account, CrmSink};
 use crate::source::{Extent, PracticeSource};
 use crate::store::{Brake, Opening, SourceState, StateStore};
 
+use self::outreach::Caller;
 use backoff::Backoff;
 use reconcile::Courier;
 use watch::Watch;
@@ -106,6 +112,7 @@ pub struct Pipeline {
     observer: Arc<dyn Observer>,
     schedule: Schedule,
     brake: Brake,
+    outreach: Option<Outreach>,
 }
 
 /// Builds a [`Pipeline`].
@@ -121,6 +128,7 @@ pub struct PipelineBuilder {
     observer: Arc<dyn Observer>,
     schedule: Schedule,
     brake: Brake,
+    outreach: Option<Outreach>,
 }
 
 impl PipelineBuilder {
@@ -160,6 +168,12 @@ impl PipelineBuilder {
         self
     }
 
+    /// How people are reached. Without it nobody is.
+    pub fn outreach(mut self, outreach: Outreach) -> Self {
+        self.outreach = Some(outreach);
+        self
+    }
+
     /// Who sees it happen.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;
@@ -192,6 +206,7 @@ impl PipelineBuilder {
                 observer: self.observer,
                 schedule: self.schedule,
                 brake: self.brake,
+                outreach: self.outreach,
             }),
             (policy, store, office) => {
                 let parts = [
@@ -230,6 +245,7 @@ impl Pipeline {
             observer: Arc::new(Unobserved),
             schedule: Schedule::default(),
             brake: Brake::default(),
+            outreach: None,
         }
     }
 
@@ -239,11 +255,23 @@ impl Pipeline {
     }
 
     async fn open(&self) -> Result<SourceState> {
-        let sinks = self
+        let mut sinks: Vec<_> = self
             .sinks
             .iter()
             .map(|sink| (sink.id().clone(), sink.account()))
             .collect();
+        let mut decides: Vec<_> = self
+            .sinks
+            .iter()
+            .map(|sink| (sink.id().clone(), self.policy.fingerprint()))
+            .collect();
+        if let Some(outreach) = &self.outreach {
+            let (route, account) = outreach::route(self)?;
+            let parts = [self.policy.fingerprint(), outreach.fingerprint()];
+            let parts = parts.each_ref().map(|part| part.as_bytes().as_slice());
+            decides.push((route.clone(), LedgerHash::of_parts(&parts)));
+            sinks.push((route, account));
+        }
         reach("open_run.before");
         let state = self
             .store
@@ -253,6 +281,20 @@ impl Pipeline {
             })
             .await?;
         reach("open_run.after_commit");
+        let known = self.store.outreach();
+        for gateway in self.outreach.iter().flat_map(Outreach::gateways) {
+            let account = Account {
+                name: gateway.sender().to_owned(),
+                scheme: IdScheme::Scoped,
+            };
+            known
+                .open_gateway(self.source.id(), gateway.id(), &account)
+                .await?;
+        }
+        // What decides may have changed: then everybody is looked at, once.
+        for (sink, fingerprint) in decides {
+            known.look_again(&sink, fingerprint).await?;
+        }
         Ok(state)
     }
 
@@ -348,6 +390,17 @@ impl Pipeline {
             for sink in &self.sinks {
                 let mut courier = Courier::new(self, Arc::clone(sink), epoch, mode);
                 complete &= self.deliver(&mut courier, &mut report, stop).await?;
+            }
+            if let Some(outreach) = &self.outreach {
+                let mut caller = Caller::new(self, outreach, epoch, mode)?;
+                match caller.round(&mut report, stop).await {
+                    Ok(_) => {}
+                    Err(error) if fatal(&error) => return Err(error),
+                    Err(error) => {
+                        self.problem(&mut report, &error, None);
+                        complete = false;
+                    }
+                }
             }
         }
         report.complete = complete && !stop.is_set();

@@ -1,6 +1,6 @@
 //! Takes households that are due, works out the difference, delivers it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Days, TimeDelta, Utc};
@@ -41,6 +41,8 @@ pub(super) struct Courier<'a> {
     pub(super) pending: Pending,
     /// What was looked at before: only a test ever fills it, to send it again.
     stale: Vec<Due>,
+    /// Statuses that nobody has mapped.
+    unmapped: BTreeSet<String>,
 }
 
 impl<'a> Courier<'a> {
@@ -62,6 +64,7 @@ impl<'a> Courier<'a> {
             stops_read: None,
             pending: Pending::default(),
             stale: Vec::new(),
+            unmapped: BTreeSet::new(),
         }
     }
 
@@ -137,7 +140,24 @@ impl<'a> Courier<'a> {
                 return Ok(Some(until));
             }
         }
+        self.tell_unmapped(report).await?;
         self.pipeline.store.next_wake(self.sink.id()).await
+    }
+
+    /// Tells, once, about statuses that the office's tag map says nothing of.
+    async fn tell_unmapped(&mut self, report: &mut RunReport) -> Result<()> {
+        let statuses = std::mem::take(&mut self.unmapped);
+        if statuses.is_empty() || self.mode == Mode::DryRun {
+            return Ok(());
+        }
+        let known = self.pipeline.store.outreach();
+        let source = self.pipeline.source.id();
+        for status in known.note_unmapped(source, statuses, self.now()).await? {
+            let what = format!("{status} is not in the tag map: map it, to nothing if that is meant");
+            let error = Error::new(ErrorKind::Config, what);
+            self.pipeline.problem(report, &error, None);
+        }
+        Ok(())
     }
 
     /// A failure of the whole sink: told upwards if a person must act, else a pause.
@@ -162,48 +182,20 @@ impl<'a> Courier<'a> {
         if self.stops_read.is_some_and(|at| now - at < STOPS_AGE) || broken("broken.stops") {
             return Ok(());
         }
-        let store = &self.pipeline.store;
-        let mut since = store.suppression_cursor(self.sink.id()).await?;
-        loop {
-            let page = match self.sink.suppressions(since.clone()).await {
-                Ok(page) => page,
-                Err(error) if error.kind() == ErrorKind::CursorExpired && since.is_some() => {
-                    // From the start again: what is known already is no news.
-                    since = None;
-                    continue;
-                }
-                Err(error) => {
-                    if let Disposition::Retry { .. } = error.disposition() {
-                        self.breaker.failure(now);
-                    }
-                    return Err(error);
-                }
-            };
-            // A list that can be read says nothing about writes that were failing.
-            if !self.breaker.is_probing() {
-                self.breaker.success();
+        let sink = &self.sink;
+        let read = self
+            .pipeline
+            .read_stops(sink.id(), report, async |since| sink.suppressions(since).await)
+            .await;
+        if let Err(error) = read {
+            if let Disposition::Retry { .. } = error.disposition() {
+                self.breaker.failure(now);
             }
-            if page.unreadable > 0 {
-                tracing::warn!(sink = %self.sink.id(), count = page.unreadable, "opt-outs that cannot be read");
-                let what = format!(
-                    "{} entries of the opt-out list of {} cannot be read",
-                    page.unreadable,
-                    self.sink.id()
-                );
-                self.pipeline
-                    .problem(report, &Error::new(ErrorKind::Refused, what), None);
-            }
-            let next = page.next.clone();
-            reach("stops.before");
-            report.suppressions += store
-                .suppress(self.sink.id(), page.stops, page.next)
-                .await?;
-            reach("stops.after_commit");
-            // A list that repeats its cursor has no more to say.
-            if !page.more || next == since {
-                break;
-            }
-            since = next;
+            return Err(error);
+        }
+        // A list that can be read says nothing about writes that were failing.
+        if !self.breaker.is_probing() {
+            self.breaker.success();
         }
         self.stops_read = Some(now);
         Ok(())
@@ -405,6 +397,7 @@ impl<'a> Courier<'a> {
             let desired = policy.desired(&view, &cx);
             report.households += 1;
             report.desired += u64::try_from(desired.ops.len()).unwrap_or(u64::MAX);
+            self.unmapped.extend(desired.unmapped);
             for skip in desired.skipped {
                 *report.skipped.entry(skip.why).or_default() += 1;
             }

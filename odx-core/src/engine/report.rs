@@ -9,7 +9,10 @@ use serde::Serialize;
 use crate::crm::Entity;
 use crate::health::Health;
 use crate::id::ExternalId;
+use crate::model::Channel;
+use crate::outreach::gate::Rule;
 use crate::policy::Skip;
+use crate::store::outreach::DecisionRow;
 use crate::store::{Counts, PageOutcome, Parked};
 
 /// Live or only looked at.
@@ -67,6 +70,12 @@ pub struct RunReport {
     pub sink_requests: u64,
     /// Stops that were new.
     pub suppressions: u64,
+    /// Messages and enrolments that went out. In a dry run: that would.
+    pub told: u64,
+    /// What was wanted and did not go out, by the rule that stood against it.
+    pub untold: BTreeMap<Rule, u64>,
+    /// Why nobody is told anything at this office for now.
+    pub paused: Option<String>,
     /// Nothing is left to do.
     pub complete: bool,
     /// How the source stood when it had been read. A run that was stopped and a
@@ -103,6 +112,9 @@ impl RunReport {
             source_requests: 0,
             sink_requests: 0,
             suppressions: 0,
+            told: 0,
+            untold: BTreeMap::new(),
+            paused: None,
             complete: false,
             health: None,
             problems: Vec::new(),
@@ -121,7 +133,8 @@ impl RunReport {
 
     /// Something happened that somebody may want to see.
     pub fn is_quiet(&self) -> bool {
-        self.changed == 0 && self.gone == 0 && self.sent == 0 && self.problems.is_empty()
+        let moved = self.changed + self.gone + self.sent + self.told;
+        moved == 0 && self.problems.is_empty()
     }
 }
 
@@ -162,6 +175,15 @@ pub enum Event<'a> {
         entity: Entity,
         /// What for.
         action: Action,
+    },
+    /// It was decided whether somebody may be told something.
+    Decided(&'a DecisionRow),
+    /// Somebody was told something.
+    Told {
+        /// Which occurrence.
+        episode: &'a str,
+        /// By which channel.
+        channel: Channel,
     },
     /// An op was refused for good: it waits for its content to change, all
     /// others go on.

@@ -21,6 +21,8 @@ pub enum Channel {
 pub enum Permission {
     /// Yes.
     Granted,
+    /// Yes, in writing.
+    GrantedWritten,
     /// No.
     Denied,
 }
@@ -82,7 +84,9 @@ pub fn consent(statements: &[Statement], channel: Channel) -> ConsentState {
             .max_by_key(|s| (s.on, s.permission == Permission::Denied));
         match latest.map(|s| s.permission) {
             Some(Permission::Denied) => return ConsentState::Denied,
-            Some(Permission::Granted) => state = ConsentState::Granted,
+            Some(Permission::Granted | Permission::GrantedWritten) => {
+                state = ConsentState::Granted;
+            }
             None => {}
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Due, DueQuery, EffectState, Epoch, Hold};
@@ -164,6 +164,22 @@ pub struct OutreachState {
     pub released: Option<(NaiveDate, u64)>,
     /// The calendar days on which the guard warned, so that it warns once.
     pub thin_told: Option<NaiveDate>,
+}
+
+/// A plan that somebody has looked at holds for so many days.
+const RELEASED_DAYS: Days = Days::new(30);
+
+impl OutreachState {
+    /// Goes on. A plan that odx held may then go out as large as a person saw
+    /// it, and a little more, for 30 days.
+    pub fn resume(&mut self, today: NaiveDate) {
+        if let Some(held) = self.pause.take().and_then(|pause| pause.held) {
+            // A few more may be due by then.
+            let count = held.saturating_add(held / 10);
+            let until = today.checked_add_days(RELEASED_DAYS);
+            self.released = until.map(|until| (until, count));
+        }
+    }
 }
 
 /// Which stops are taken back, and why that is right.

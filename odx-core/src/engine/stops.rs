@@ -1,0 +1,52 @@
+//! Reads the lists of stops that CRMs and gateways keep.
+
+use super::{Pipeline, RunReport};
+use crate::error::{Error, ErrorKind, Result};
+use crate::failpoint::reach;
+use crate::id::SinkId;
+use crate::sink::SuppressionPage;
+use crate::source::Cursor;
+
+impl Pipeline {
+    /// Reads a list of stops from where it was last read to. Returns whether
+    /// there is such a list at all.
+    pub(super) async fn read_stops(
+        &self,
+        id: &SinkId,
+        report: &mut RunReport,
+        pull: impl AsyncFn(Option<Cursor>) -> Result<SuppressionPage>,
+    ) -> Result<bool> {
+        let store = &self.store;
+        let mut since = store.suppression_cursor(id).await?;
+        let mut listed = true;
+        loop {
+            let page = match pull(since.clone()).await {
+                Ok(page) => page,
+                Err(error) if error.kind() == ErrorKind::CursorExpired && since.is_some() => {
+                    // From the start again: what is known already is no news.
+                    since = None;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            listed &= page.listed;
+            if page.unreadable > 0 {
+                tracing::warn!(sink = %id, count = page.unreadable, "opt-outs that cannot be read");
+                let what = format!(
+                    "{} entries of the opt-out list of {id} cannot be read",
+                    page.unreadable
+                );
+                self.problem(report, &Error::new(ErrorKind::Refused, what), None);
+            }
+            let next = page.next.clone();
+            reach("stops.before");
+            report.suppressions += store.suppress(id, page.stops, page.next).await?;
+            reach("stops.after_commit");
+            // A list that repeats its cursor has no more to say.
+            if !page.more || next == since {
+                return Ok(listed);
+            }
+            since = next;
+        }
+    }
+}
