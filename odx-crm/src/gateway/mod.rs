@@ -4,6 +4,8 @@
 //! in doubt: no answer but a 429, and no failure but a connection that was never
 //! made, is proof that nothing was sent.
 
+#![allow(clippy::result_large_err, reason = "the seam's error holds a stop")]
+
 #[cfg(any(feature = "twilio", feature = "sendgrid", feature = "postmark"))]
 mod line;
 #[cfg(any(feature = "sendgrid", feature = "postmark", feature = "smtp"))]

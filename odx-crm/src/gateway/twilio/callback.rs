@@ -61,11 +61,11 @@ fn checked(call: &Inbound, tokens: &[Secret]) -> Result<Fields, Cause> {
             token.expose().as_bytes(),
         );
         // The provider signs some addresses with their port and some without.
-        spellings(&call.url).iter().fold(false, |fits, url| {
-            hmac::verify(&key, format!("{url}{pairs}").as_bytes(), &given).is_ok() || fits
-        })
+        spellings(&call.url)
+            .iter()
+            .any(|url| hmac::verify(&key, format!("{url}{pairs}").as_bytes(), &given).is_ok())
     };
-    if !tokens.iter().fold(false, |any, token| fits(token) || any) {
+    if !tokens.iter().any(fits) {
         return Err(Cause::Signature);
     }
     match fields {
@@ -83,7 +83,7 @@ fn body_hash(url: &str) -> Option<String> {
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || text.len() % 2 != 0 {
+    if !text.is_ascii() || !text.len().is_multiple_of(2) {
         return None;
     }
     (0..text.len())
