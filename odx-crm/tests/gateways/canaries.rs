@@ -102,7 +102,7 @@ fn gateways(base: &str, port: u16) -> Vec<(Box<dyn MessageGateway>, Message)> {
         Texts::SERVICE,
     )
     .with_base_url(base())
-    .with_status_callback(url("https://hooks.example/canaryhook42"))
+    .with_status_callback(url("https://hooks.example/mail/canaryhook42"))
     .with_auth_token(secret())
     .with_timeout(timeout);
     let sendgrid = SendGridConfig::new(id("sendgrid"), secret(), from())
@@ -113,7 +113,7 @@ fn gateways(base: &str, port: u16) -> Vec<(Box<dyn MessageGateway>, Message)> {
         .with_base_url(base())
         .with_baa(Baa::Confirmed)
         .with_callback(
-            Secret::new("https://hooks.example/canaryhook42"),
+            Secret::new("https://hooks.example/mail/canaryhook42"),
             Secret::new("u"),
             secret(),
         )
@@ -139,7 +139,7 @@ fn gateways(base: &str, port: u16) -> Vec<(Box<dyn MessageGateway>, Message)> {
 async fn provoke(gateway: &dyn MessageGateway, message: &Message, what: &str) {
     let planted = planted();
     let show = |text: String| planted.assert_absent(what, &text);
-    show(format!("{gateway:?} {message:?}"));
+    show(format!("{gateway:?} {:?}", message.attempt(now())));
     match gateway.send(message).await {
         Ok(receipt) => show(format!("{receipt:?}")),
         Err(error) => show(format!("{error:?} {error} {}", error.error().chain())),
@@ -245,7 +245,7 @@ fn a_call_that_is_refused_or_heard_does_not_print_whom_it_names() {
                 ],
             ),
         ] {
-            let call = signed("https://hooks.example/canaryhook42", &pairs, token);
+            let call = signed("https://hooks.example/mail/canaryhook42", &pairs, token);
             let told = match gateway.hear(&call) {
                 Ok(heard) => format!("{heard:?}"),
                 Err(error) => format!("{error:?} {}", error.chain()),

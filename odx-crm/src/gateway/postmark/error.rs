@@ -127,7 +127,8 @@ pub(super) fn whole(
         return SendError::InDoubt(Cause::Unsure(status).into());
     }
     match (status, item) {
-        (_, Some(item)) if item.error_code != 0 => refusal(item, after, to),
+        // A redirect is not the provider's word on anything.
+        (400.., Some(item)) if item.error_code != 0 => refusal(item, after, to),
         (401, _) => SendError::Refused(Cause::Token(401).into()),
         _ => SendError::Refused(Cause::Stranger(status).into()),
     }

@@ -146,9 +146,10 @@ impl SmtpConfig {
                 .parse::<IpAddr>()
                 .is_ok_and(|address| address.is_loopback());
         let plain = self.security == SmtpSecurity::LoopbackPlain;
-        let name = |b: u8| b.is_ascii_alphanumeric() || b"-.:".contains(&b);
+        let name = |b: u8| b.is_ascii_alphanumeric() || b"-.".contains(&b);
         problems.check(
-            !self.host.is_empty() && self.host.bytes().all(name),
+            self.host.parse::<IpAddr>().is_ok()
+                || (!self.host.is_empty() && self.host.bytes().all(name)),
             "the mail server must be a host name or an address, without a port",
         );
         // The same places as for http: a mail server is in none of them.

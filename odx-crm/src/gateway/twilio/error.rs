@@ -156,7 +156,8 @@ pub(super) fn refusal(
     if is_doubtful(status) {
         return SendError::InDoubt(Cause::Unsure(status).into());
     }
-    let Some(code) = code else {
+    // A redirect is not the provider's word on anything.
+    let Some(code) = code.filter(|_| status >= 400) else {
         return refused(match status {
             401 => Cause::Key(status),
             403 => Cause::Forbidden(u32::from(status)),
