@@ -19,7 +19,7 @@ use jsonschema::Validator;
 use odx_core::clock::{Clock, SystemClock};
 use odx_core::http::{Client, ClientSettings};
 use odx_core::outreach::Inbound;
-use odx_core::{Error, ErrorKind, Phi};
+use odx_core::{Error, ErrorKind};
 use ring::hmac;
 use serde_json::{Map, Value, json};
 use url::{Url, form_urlencoded};
@@ -524,12 +524,4 @@ fn shown(text: &Text) -> Value {
         "status": text.status,
         "to": to,
     })
-}
-
-/// A form's body, for those who would rather read it.
-impl Text {
-    /// Whom it went to and what it said, as values that do not print.
-    pub fn phi(&self) -> (Phi<String>, Phi<String>) {
-        (Phi::new(self.to.clone()), Phi::new(self.body.clone()))
-    }
 }

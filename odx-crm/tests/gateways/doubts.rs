@@ -75,11 +75,6 @@ async fn what_was_cut_before_it_was_taken_is_in_doubt_and_proved_absent() {
 
 #[tokio::test]
 async fn nobody_there_is_sure_proof_that_nothing_was_sent() {
-    let texts = texts();
-    let server = texts.serve().await.unwrap();
-    let base = server.base_url();
-    drop(server);
-    tokio::task::yield_now().await;
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = NonZeroU16::new(closed.local_addr().unwrap().port()).unwrap();
     drop(closed);
@@ -92,7 +87,6 @@ async fn nobody_there_is_sure_proof_that_nothing_was_sent() {
         let error = gateway.send(&mail_to_ana()).await.unwrap_err();
         assert_eq!(class(&error), "not_sent");
     }
-    drop(base);
 }
 
 fn mailers(base: &str) -> [Box<dyn MessageGateway>; 2] {
@@ -348,7 +342,7 @@ proptest! {
                         let item = name == "postmark" && status == 200;
                         assert!(item || (300..500).contains(&status), "{what}");
                     }
-                    Ok(_) => assert!(matches!(status, 200 | 201 | 202), "{what}"),
+                    Ok(_) => assert!(matches!(status, 200..=202), "{what}"),
                     Err(SendError::InDoubt(_)) => assert_ne!(status, 429, "{what}"),
                 }
             }
