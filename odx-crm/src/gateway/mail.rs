@@ -3,11 +3,13 @@
 use odx_core::model::Email;
 use odx_core::outreach::{Address, Message, Purpose, SendError};
 use odx_core::{Error, ErrorKind};
+use serde::Deserialize;
 use url::{Host, Url};
 
 /// Whether the mail provider has signed a business associate agreement. Without
 /// one, what says that somebody is a patient who is due must not pass through it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Baa {
     /// Somebody at the practice has seen it, signed, for this very account.
     Confirmed,

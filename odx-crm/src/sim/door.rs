@@ -11,6 +11,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use odx_core::clock::{Clock as _, SystemClock};
 use odx_core::crm::Entity;
+use odx_core::outreach::Inbound;
+use odx_core::{Error, ErrorKind, http};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use url::{Url, form_urlencoded};
@@ -91,6 +93,20 @@ async fn answer(
     let half = fault == Some(Fault::HalfBatch);
     let answer = route(&crm, &method, &uri, &headers, &body, half);
     after(fault, &line, &answer).await
+}
+
+/// Makes a provider's call to whoever listens.
+pub(super) async fn call(call: &Inbound) -> Result<u16, Error> {
+    let url = Url::parse(&call.url)
+        .map_err(|_| Error::new(ErrorKind::Config, "the address of a call is none"))?;
+    let client = http::Client::new(http::ClientSettings::new("odx-crm-sim"))?;
+    let mut request = client.request(Method::POST, url);
+    for (name, value) in &call.headers {
+        request = request.header(name, value);
+    }
+    let body = call.body.expose().clone();
+    let reply = client.send(request.body(body)).await?;
+    Ok(reply.status.as_u16())
 }
 
 /// What a fault answers before anything takes effect.

@@ -21,6 +21,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use jsonschema::Validator;
+use odx_core::Error;
 use odx_core::clock::{Clock, SystemClock};
 use odx_core::outreach::Inbound;
 use ring::rand::SystemRandom;
@@ -316,6 +317,14 @@ impl Mails {
             body,
             self.state().clock.now(),
         )
+    }
+
+    /// Makes a call: the status it is answered with.
+    ///
+    /// # Errors
+    /// If nobody answers there.
+    pub async fn call(&self, call: &Inbound) -> Result<u16, Error> {
+        door::call(call).await
     }
 
     fn sign(&self, what: &[u8]) -> String {

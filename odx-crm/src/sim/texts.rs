@@ -16,13 +16,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, NaiveDate, Utc};
 use jsonschema::Validator;
+use odx_core::Error;
 use odx_core::clock::{Clock, SystemClock};
-use odx_core::http::{Client, ClientSettings};
 use odx_core::outreach::Inbound;
-use odx_core::{Error, ErrorKind};
 use ring::hmac;
 use serde_json::{Map, Value, json};
-use url::{Url, form_urlencoded};
+use url::form_urlencoded;
 
 use super::door::{self, Server};
 use super::fault::{Fault, Faults};
@@ -297,17 +296,7 @@ impl Texts {
     /// # Errors
     /// If nobody answers there.
     pub async fn call(&self, call: &Inbound) -> Result<u16, Error> {
-        let url = Url::parse(&call.url)
-            .map_err(|_| Error::new(ErrorKind::Config, "the address of a call is none"))?;
-        let client = Client::new(ClientSettings::new("TwilioProxy/1.1"))?;
-        let mut request = client.request(Method::POST, url);
-        for (name, value) in &call.headers {
-            request = request.header(name, value);
-        }
-        let reply = client
-            .send(request.body(call.body.expose().clone()))
-            .await?;
-        Ok(reply.status.as_u16())
+        door::call(call).await
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -145,6 +145,35 @@ async fn what_the_provider_forgets_nobody_can_be_sure_of() {
 }
 
 #[tokio::test]
+async fn a_number_that_is_obfuscated_in_the_list_is_not_another_number() {
+    let message = text_to_ana();
+    let listed = |to: &str| {
+        let text = message.text.expose();
+        serde_json::json!({
+            "messages": [{ "sid": "SM1", "to": to, "body": text, "direction": "outbound-api" }],
+            "next_page_uri": null,
+        })
+    };
+    for (to, found) in [
+        ("+1503555XXXX", Some(Receipt::of("SM1"))),
+        (ANA, Some(Receipt::of("SM1"))),
+        ("+15035550199", None),
+    ] {
+        let server = MockServer::start().await;
+        Mock::given(any())
+            .respond_with(ResponseTemplate::new(200).set_body_json(listed(to)))
+            .mount(&server)
+            .await;
+        let gateway = twilio(&server.uri()).build().unwrap();
+        assert_eq!(
+            gateway.find(&message.attempt(now())).await.unwrap(),
+            found,
+            "{to}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_is_not_whole_proves_nothing() {
     let wanted = text_to_ana().attempt(now());
     for template in [

@@ -43,6 +43,21 @@ fn every_bad_setting_of_texts_is_named_in_one_error() {
 }
 
 #[test]
+fn words_of_a_settings_file_are_read_as_they_are_documented() {
+    use odx_crm::gateway::Baa;
+    use odx_crm::gateway::twilio::Retention;
+    for baa in [Baa::Confirmed, Baa::No] {
+        let read: Baa = serde_json::from_value(baa.name().into()).unwrap();
+        assert_eq!(read, baa);
+    }
+    assert!(serde_json::from_value::<Baa>("yes".into()).is_err());
+    let plain: SmtpSecurity = serde_json::from_value("loopback_plain".into()).unwrap();
+    assert_eq!(plain, SmtpSecurity::LoopbackPlain);
+    let minimal: Retention = serde_json::from_value("minimal".into()).unwrap();
+    assert_eq!(minimal, Retention::Minimal);
+}
+
+#[test]
 fn plain_http_is_for_loopback_only() {
     for base in [
         "http://provider.example",

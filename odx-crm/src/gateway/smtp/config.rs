@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lettre::transport::smtp::authentication::Credentials;
 use odx_core::clock::{Clock, SystemClock};
 use odx_core::model::Email;
 use odx_core::{Result, Secret, SinkId};
-use std::sync::Arc;
+use serde::Deserialize;
 
 use super::client::Client;
 use super::gateway::SmtpGateway;
@@ -16,7 +17,8 @@ use crate::gateway::mail::Baa;
 use crate::gateway::settings::Problems;
 
 /// How the way to the mail server is kept private.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SmtpSecurity {
     /// Plain first, then TLS before anything is said. Port 587. A server that
     /// does not offer it is given nothing.

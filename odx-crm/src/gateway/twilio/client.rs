@@ -234,7 +234,11 @@ impl Client {
 /// What one entry of a list shows of an attempt.
 fn judge(entry: &Entry, attempt: &Attempt, to: &str) -> Result<Seen> {
     let inbound = entry.direction.as_deref() == Some("inbound");
-    let elsewhere = entry.to.as_deref().is_some_and(|number| number != to);
+    // A number that is obfuscated is no proof of being another one: the list was asked for ours.
+    let elsewhere = entry.to.as_deref().is_some_and(|number| {
+        let whole = number.strip_prefix('+').unwrap_or(number);
+        number != to && !whole.is_empty() && whole.bytes().all(|b| b.is_ascii_digit())
+    });
     let before = entry.at().is_some_and(|at| at < attempt.since - SLACK);
     if inbound || elsewhere || before {
         return Ok(Seen::Nothing);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use odx_core::clock::{Clock, SystemClock};
 use odx_core::model::Phone;
 use odx_core::{Result, Secret, SinkId};
+use serde::Deserialize;
 use url::{Host, Url};
 
 use super::client::Client;
@@ -15,9 +16,11 @@ use crate::gateway::line::Line;
 use crate::gateway::settings::Problems;
 
 /// How long the provider keeps what a text said, or whom it went to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Retention {
-    /// As the account says.
+    /// As the account says. For an account that throws words away or obfuscates
+    /// numbers by itself, say `Minimal`: odx must know what a list can show.
     #[default]
     AsAccount,
     /// No longer than it takes to send. An attempt in doubt can then not be
