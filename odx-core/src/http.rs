@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -87,6 +87,7 @@ pub struct Reply {
     pub retry_after: Option<String>,
     /// Its body.
     pub body: Bytes,
+    headers: HeaderMap,
 }
 
 impl std::fmt::Debug for Reply {
@@ -98,6 +99,13 @@ impl std::fmt::Debug for Reply {
 }
 
 impl Reply {
+    /// The header of this name, if it is there once and is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut all = self.headers.get_all(name).iter();
+        let value = all.next().filter(|_| all.next().is_none())?;
+        value.to_str().ok()
+    }
+
     /// How long the other side asked to wait, seen from `now`.
     pub fn wait(&self, now: DateTime<Utc>) -> Option<Duration> {
         retry_after(self.retry_after.as_deref()?, now)
@@ -213,6 +221,7 @@ impl Client {
         });
         let retry_after = header(RETRY_AFTER);
         let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
         let declared = response
             .content_length()
             .and_then(|n| usize::try_from(n).ok());
@@ -231,6 +240,7 @@ impl Client {
             content_type,
             retry_after,
             body: body.freeze(),
+            headers,
         })
     }
 }

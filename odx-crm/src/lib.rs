@@ -3,6 +3,7 @@
 #[cfg(any(test, feature = "fuzz"))]
 #[doc(hidden)]
 pub mod fuzz;
+pub mod gateway;
 mod recording;
 pub mod rest;
 #[cfg(feature = "sim")]

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use url::{Host, Url};
 
 /// Everything that is wrong with a base URL.
-pub(super) fn problems(url: &Url) -> Vec<&'static str> {
+pub(crate) fn problems(url: &Url) -> Vec<&'static str> {
     let mut found = Vec::new();
     let loopback = is_loopback(url);
     match url.scheme() {

@@ -3,7 +3,7 @@
 //! The contract is in the crate's README; `client.rs` is the only file that
 //! knows its addresses, headers and status codes.
 
-mod address;
+pub(crate) mod address;
 mod client;
 mod config;
 mod error;

@@ -11,6 +11,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use odx_core::clock::{Clock as _, SystemClock};
 use odx_core::crm::Entity;
+use odx_core::outreach::Inbound;
+use odx_core::{Error, ErrorKind, http};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use url::{Url, form_urlencoded};
@@ -53,18 +55,21 @@ impl Drop for Server {
 const BASE: &str = "/api/v1";
 
 pub(super) async fn open(crm: Crm, port: u16) -> io::Result<Server> {
+    let app = Router::new().fallback(answer).with_state(crm);
+    host(app, BASE, port).await
+}
+
+/// Opens a port for what answers below `path`.
+pub(super) async fn host(app: Router, path: &str, port: u16) -> io::Result<Server> {
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-    let base = Url::parse(&format!("http://{}{BASE}", listener.local_addr()?))
+    let base = Url::parse(&format!("http://{}{path}", listener.local_addr()?))
         .map_err(|_| io::ErrorKind::InvalidInput)?;
     let closed = Cutter::default();
     let port = Port {
         listener,
         closed: closed.clone(),
     };
-    let app = Router::new()
-        .fallback(answer)
-        .with_state(crm)
-        .into_make_service_with_connect_info::<Cutter>();
+    let app = app.into_make_service_with_connect_info::<Cutter>();
     let task = tokio::spawn(async move { axum::serve(port, app).await });
     Ok(Server { base, task, closed })
 }
@@ -82,55 +87,82 @@ async fn answer(
         state.counts.requests += 1;
         state.faults.next()
     };
+    if let Some(response) = fault.as_ref().and_then(|fault| before(fault, &line, &body)) {
+        return response;
+    }
+    let half = fault == Some(Fault::HalfBatch);
+    let answer = route(&crm, &method, &uri, &headers, &body, half);
+    after(fault, &line, &answer).await
+}
+
+/// Makes a provider's call to whoever listens.
+pub(super) async fn call(call: &Inbound) -> Result<u16, Error> {
+    let url = Url::parse(&call.url)
+        .map_err(|_| Error::new(ErrorKind::Config, "the address of a call is none"))?;
+    let client = http::Client::new(http::ClientSettings::new("odx-crm-sim"))?;
+    let mut request = client.request(Method::POST, url);
+    for (name, value) in &call.headers {
+        request = request.header(name, value);
+    }
+    let body = call.body.expose().clone();
+    let reply = client.send(request.body(body)).await?;
+    Ok(reply.status.as_u16())
+}
+
+/// What a fault answers before anything takes effect.
+pub(super) fn before(fault: &Fault, line: &Cutter, sent: &[u8]) -> Option<Response> {
     match fault {
-        Some(Fault::Status(status, retry_after)) => {
-            let mut response = plain(status);
-            if let Some(value) = retry_after.and_then(|text| HeaderValue::try_from(text).ok()) {
+        Fault::Status(status, retry_after) => {
+            let mut response = plain(*status);
+            let value = retry_after.as_ref();
+            if let Some(value) = value.and_then(|text| HeaderValue::try_from(text).ok()) {
                 response.headers_mut().insert(RETRY_AFTER, value);
             }
-            return response;
+            Some(response)
         }
-        Some(Fault::ResetBefore) => {
+        Fault::ResetBefore => {
             line.cut();
-            return plain(200);
+            Some(plain(200))
         }
-        Some(Fault::HtmlLogin200) => {
+        Fault::HtmlLogin200 => {
             let mut response = plain(200);
             // As such a page does: with what was sent to it.
-            let sent = String::from_utf8_lossy(&body);
+            let sent = String::from_utf8_lossy(sent);
             let page = format!("<html><title>Sign in</title><pre>{sent}</pre></html>");
             *response.body_mut() = Body::from(page);
             let html = HeaderValue::from_static("text/html; charset=utf-8");
             response.headers_mut().insert(CONTENT_TYPE, html);
-            return response;
+            Some(response)
         }
-        Some(Fault::Redirect) => {
+        Fault::Redirect => {
             let mut response = plain(302);
             let elsewhere = HeaderValue::from_static("/elsewhere");
             response.headers_mut().insert(LOCATION, elsewhere);
-            return response;
+            Some(response)
         }
-        _ => {}
+        _ => None,
     }
-    let half = fault == Some(Fault::HalfBatch);
-    let answer = route(&crm, &method, &uri, &headers, &body, half);
+}
+
+/// How an answer comes out of a fault, once its request has taken effect.
+pub(super) async fn after(fault: Option<Fault>, line: &Cutter, answer: &Answer) -> Response {
     match fault {
         Some(Fault::ResetAfter) => {
             line.cut();
             plain(200)
         }
         Some(Fault::StatusAfter(status)) => plain(status),
-        Some(Fault::TruncatedAfter) => truncated(&answer),
+        Some(Fault::TruncatedAfter) => truncated(answer),
         Some(Fault::HalfJsonAfter) => {
-            let mut response = json(&answer);
-            *response.body_mut() = Body::from(half_of(&answer));
+            let mut response = json(answer);
+            *response.body_mut() = Body::from(half_of(answer));
             response
         }
         Some(Fault::Hang(wait)) => {
             SystemClock.sleep(wait).await;
-            json(&answer)
+            json(answer)
         }
-        _ => json(&answer),
+        _ => json(answer),
     }
 }
 

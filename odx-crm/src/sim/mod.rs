@@ -1,5 +1,7 @@
 //! A small CRM in the process that speaks the REST sink's contract and can be
-//! told to misbehave (feature `sim`).
+//! told to misbehave (feature `sim`). Beside it a text provider ([`Texts`]), mail
+//! providers ([`Mails`]) and a mail server ([`MailServer`]), each written from what
+//! its vendor publishes.
 //!
 //! It is strict where a real one would be: a body that does not fit the contract
 //! is answered 422, a task of nobody too. What it counts is what a test wants to
@@ -8,7 +10,11 @@
 mod door;
 mod fault;
 mod line;
+mod mails;
+mod schema;
+mod server;
 mod store;
+mod texts;
 mod wire;
 
 use std::fmt;
@@ -20,7 +26,10 @@ use odx_core::sink::Suppression;
 
 pub use door::Server;
 pub use fault::Fault;
+pub use mails::{Mail, Mails};
+pub use server::{MailServer, SmtpFault, SmtpStep, Took};
 pub use store::{Counts, Held, Write};
+pub use texts::{Text, Texts};
 
 use store::State;
 
