@@ -62,8 +62,8 @@ pub struct Message {
     /// How long it may still be delivered: what is left of the recipient's
     /// window. None: as long as it takes.
     pub valid_for: Option<Duration>,
-    /// Where a mail can be unsubscribed from with one click.
-    pub unsubscribe: Option<url::Url>,
+    /// Where a mail can be unsubscribed from with one click. It may hold a token.
+    pub unsubscribe: Option<Phi<url::Url>>,
 }
 
 impl Message {
@@ -237,7 +237,7 @@ pub enum Heard {
 /// send is for others to say.
 #[async_trait]
 pub trait MessageGateway: Debug + Send + Sync + 'static {
-    /// Which way out of which office this is, such as `twilio:main-st`.
+    /// Which way out of which office this is, such as `texts:main-st`.
     fn id(&self) -> &SinkId;
 
     /// The sender that recipients see, without secrets: who says stop to it

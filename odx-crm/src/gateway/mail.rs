@@ -91,7 +91,7 @@ impl<'a> Mail<'a> {
             from_name: one_line(&message.practice, LONGEST_NAME),
             subject,
             text: message.text.expose(),
-            unsubscribe: message.unsubscribe.as_ref(),
+            unsubscribe: message.unsubscribe.as_ref().map(odx_core::Phi::expose),
         })
     }
 

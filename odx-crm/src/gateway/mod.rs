@@ -11,7 +11,6 @@ mod line;
 #[cfg(any(feature = "sendgrid", feature = "postmark", feature = "smtp"))]
 mod mail;
 #[cfg(feature = "twilio")]
-mod reply;
 #[cfg(any(
     feature = "twilio",
     feature = "sendgrid",

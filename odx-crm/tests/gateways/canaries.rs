@@ -84,7 +84,7 @@ fn mail() -> Message {
     let mut message = text();
     message.to = email(MAIL);
     message.subject = Some(Phi::new(TEXT.into()));
-    message.unsubscribe = Some(url(LINK));
+    message.unsubscribe = Some(url(LINK).into());
     message
 }
 
@@ -186,7 +186,7 @@ async fn an_answer_that_repeats_what_was_sent_is_not_repeated() {
             }
         }
     }
-    planted().assert_absent("a trace", &notes().lock().unwrap());
+    planted().assert_absent("a trace", &notes().lock().unwrap().into());
 }
 
 #[tokio::test]
@@ -224,7 +224,7 @@ async fn a_broken_connection_does_not_make_an_error_talk() {
             post.took()
         ),
     );
-    planted().assert_absent("a trace", &notes().lock().unwrap());
+    planted().assert_absent("a trace", &notes().lock().unwrap().into());
 }
 
 #[test]

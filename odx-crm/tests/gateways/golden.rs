@@ -122,7 +122,7 @@ async fn a_mail_for_postmark_fits_its_contract_and_goes_by_the_stream_of_its_pur
     ] {
         let mut message = mail_to_ana();
         message.purpose = purpose;
-        message.unsubscribe = Some(Url::parse("https://go.example/u/x1").unwrap());
+        message.unsubscribe = Some(Url::parse("https://go.example/u/x1").unwrap().into());
         let request = sent(|base| Box::new(postmark(base).build().unwrap()), &message).await;
         check_operation("postmark", &request);
         let body = body_of(&request);

@@ -19,7 +19,7 @@ use crate::kit::{
 fn marketing(purpose: Purpose) -> Message {
     let mut message = mail_to_ana();
     message.purpose = purpose;
-    message.unsubscribe = Some(url("https://go.example/u/x1"));
+    message.unsubscribe = Some(url("https://go.example/u/x1").into());
     message
 }
 
@@ -93,7 +93,7 @@ async fn what_is_no_mail_is_refused_before_anything_is_sent() {
         bare.subject = None;
         assert_eq!(class(&gateway.send(&bare).await.unwrap_err()), "halt");
         let mut open = mail_to_ana();
-        open.unsubscribe = Some(url("http://go.example/u"));
+        open.unsubscribe = Some(url("http://go.example/u").into());
         assert_eq!(class(&gateway.send(&open).await.unwrap_err()), "halt");
     }
     assert_eq!(mails.requests(), 0);
@@ -260,21 +260,21 @@ async fn a_stop_learned_elsewhere_is_told_and_telling_it_again_does_no_harm() {
     let base = server.base_url();
     let gateway = sendgrid(base.as_str()).build().unwrap();
     for _ in 0..2 {
-        assert!(gateway.suppress(&email(ANA_MAIL)).await.unwrap());
+        assert!(gateway.suppress(&email(ANA_MAIL)).await.unwrap().into());
     }
     assert_eq!(mails.listed("unsubscribes"), [ANA_MAIL]);
     let grouped = sendgrid(base.as_str())
         .with_stops_in_group(7)
         .build()
         .unwrap();
-    assert!(grouped.suppress(&email(ANA_MAIL)).await.unwrap());
+    assert!(grouped.suppress(&email(ANA_MAIL)).await.unwrap().into());
     assert_eq!(mails.grouped(7), [ANA_MAIL]);
     assert!(gateway.suppress(&phone("+15035550123")).await.is_err());
     mails.fail_next(1, Fault::Status(500, None));
     assert!(gateway.suppress(&email(ANA_MAIL)).await.is_err());
     assert!(mails.misfits().is_empty());
     let quiet = postmark(base.as_str()).build().unwrap();
-    assert!(!quiet.suppress(&email(ANA_MAIL)).await.unwrap());
+    assert!(!quiet.suppress(&email(ANA_MAIL)).await.unwrap().into());
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ async fn a_mail_goes_to_one_person_with_an_id_of_its_key() {
     let gateway = smtp(server.port()).build().unwrap();
     let mut message = mail_to_ana();
     message.practice = "Zahnärzte \"Süd\" & Co, Ltd".into();
-    message.unsubscribe = Some(url(&format!("https://go.example/u?{}", "x".repeat(180))));
+    message.unsubscribe = Some(url(&format!("https://go.example/u?{}", "x".repeat(180))).into());
     message.text = odx_core::Phi::new("Hi Ana,\n.\n..dots and ünïcode\n".into());
     let receipt = gateway.send(&message).await.unwrap();
     gateway.send(&message).await.unwrap();

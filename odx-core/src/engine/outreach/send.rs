@@ -262,7 +262,7 @@ impl Caller<'_> {
             && purpose.is_marketing()
             && let Some(link) = &speaker.unsubscribe_link
         {
-            message.unsubscribe = url::Url::parse(link).ok();
+            message.unsubscribe = url::Url::parse(link).ok().map(crate::phi::Phi::new);
         }
         Some(message)
     }

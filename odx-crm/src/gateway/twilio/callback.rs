@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use odx_core::model::Phone;
-use odx_core::outreach::{Address, Heard, Inbound, Status};
+use odx_core::outreach::{Address, Heard, Inbound, Reply, Status, classify};
 use odx_core::{Error, Result, Secret};
 use ring::{digest, hmac};
 use url::{Url, form_urlencoded};
 
 use super::error::{Cause, account, stopping};
 use crate::gateway::line;
-use crate::gateway::reply::{Reply, reply};
 use crate::gateway::stop::stop;
 
 /// Values by name. A name may have several.
@@ -176,7 +175,7 @@ fn inbound(fields: &Fields) -> Result<Vec<Heard>, Cause> {
         Some("HELP") => Reply::Help,
         // A new word of the provider's about opting out is not passed over.
         Some(_) => Reply::Review,
-        None => reply(text(fields, "Body").unwrap_or_default()),
+        None => classify(text(fields, "Body").unwrap_or_default()),
     };
     Ok(match meant {
         Reply::OptOut => vec![Heard::Stop(stop(&from, "keyword_stop"))],
