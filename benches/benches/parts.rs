@@ -237,6 +237,7 @@ fn household(size: u32) -> HouseholdView {
             recalls: vec![kept(recall)],
             appointments: Vec::new(),
             opt_out: None,
+            reminders: Vec::new(),
             blocked: Blocked::default(),
         },
         other => panic!("{other:?}"),

@@ -3,7 +3,9 @@
 use chrono::NaiveDate;
 
 use crate::id::HouseholdKey;
-use crate::model::{Appointment, Channel, ConsentState, OptOut, Patient, Recall, consent};
+use crate::model::{
+    Appointment, Channel, ConsentState, OptOut, Patient, Recall, Reminder, consent,
+};
 
 /// A record in the mirror, with what the mirror knows about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub struct Member {
     /// The noes that the practice keeps beside the patient. A gone one is left
     /// out: it denies nothing. One that cannot be read denies everything.
     pub opt_out: Option<OptOut>,
+    /// What the practice itself has sent them of late, by key. Gone ones are left out.
+    pub reminders: Vec<Reminder>,
     /// What the sink's opt-outs say about their addresses.
     pub blocked: Blocked,
 }
@@ -123,6 +127,7 @@ mod tests {
             },
             recalls: Vec::new(),
             appointments: Vec::new(),
+            reminders: Vec::new(),
             blocked,
         }
     }

@@ -298,6 +298,7 @@ mod tests {
             recalls,
             appointments: Vec::new(),
             opt_out: None,
+            reminders: Vec::new(),
             blocked: Blocked::default(),
         }
     }

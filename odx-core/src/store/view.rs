@@ -6,7 +6,7 @@ use sha2::Sha256;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ExternalIds;
 use crate::model::{
-    Appointment, Blocked, Channel, Kept, Member, OptOut, Patient, Recall, RecordKind,
+    Appointment, Blocked, Channel, Kept, Member, OptOut, Patient, Recall, RecordKind, Reminder,
 };
 use crate::sink::{Suppression, Target};
 
@@ -138,7 +138,8 @@ pub(super) fn hang(member: &mut Member, row: &Row<'_>) -> Result<()> {
             member.appointments.push(decode::<Appointment>(row.body)?)
         }
         RecordKind::OptOut if !row.gone => member.opt_out = Some(decode::<OptOut>(row.body)?),
-        RecordKind::Appointment | RecordKind::OptOut => {}
+        RecordKind::Reminder if !row.gone => member.reminders.push(decode::<Reminder>(row.body)?),
+        RecordKind::Appointment | RecordKind::OptOut | RecordKind::Reminder => {}
     }
     Ok(())
 }
@@ -156,4 +157,5 @@ pub(super) fn order(member: &mut Member) {
         .recalls
         .sort_by(|a, b| a.record.key.cmp(&b.record.key));
     member.appointments.sort_by(|a, b| a.key.cmp(&b.key));
+    member.reminders.sort_by(|a, b| a.key.cmp(&b.key));
 }

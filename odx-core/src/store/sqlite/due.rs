@@ -173,6 +173,7 @@ impl<'a> Loader<'a> {
                 recalls: Vec::new(),
                 appointments: Vec::new(),
                 opt_out: None,
+                reminders: Vec::new(),
                 blocked: Blocked::default(),
             };
             let mut rows = self
