@@ -18,6 +18,7 @@
 //! | `start` | `AptDateTime` | none while not on the book |
 //! | `minutes` | `Pattern` | five per character |
 //! | `provider` | `ProvHyg` of a hygiene visit, else `ProvNum` | |
+//! | reminders | `commlog`: `CommDateTime`, `Mode_`, usage of `CommType` | where turned on; see `convert/reminder.rs` |
 //!
 //! `DateTStamp` is in no record: a nightly job moves it on thousands of rows.
 
@@ -100,6 +101,12 @@ impl OpenDental {
         }
     }
 
+    /// For how many days what the office sent is read.
+    pub(crate) const fn with_reminders(mut self, days: Option<u16>) -> Self {
+        self.office.read_reminders(days);
+        self
+    }
+
     /// What may be written, and the longest wait for an answer.
     pub(crate) fn with_write_back(
         mut self,
@@ -141,11 +148,7 @@ impl OpenDental {
     /// or may have changed.
     pub(crate) async fn reference(&self, afresh: &[Call]) -> Result<Arc<Reference>> {
         let kept = self.office.reference();
-        let calls = if kept.is_none() {
-            Reference::ALL
-        } else {
-            afresh
-        };
+        let calls = if kept.is_none() { self.names() } else { afresh };
         match kept {
             Some(kept) if calls.is_empty() => Ok(kept),
             kept => {
@@ -153,6 +156,14 @@ impl OpenDental {
                 let loaded = Reference::load(&self.api, last, calls).await?;
                 Ok(Arc::new(loaded))
             }
+        }
+    }
+
+    /// Everything that is read once and with every full pass.
+    const fn names(&self) -> &'static [Call] {
+        match self.office.reads_reminders() {
+            true => Reference::ALL_WITH_REMINDERS,
+            false => Reference::ALL,
         }
     }
 
@@ -183,7 +194,7 @@ impl OpenDental {
                 calls = Reference::PROBE;
             }
             if full {
-                calls = Reference::ALL;
+                calls = self.names();
             }
         }
         let reference = self.reference(calls).await?;

@@ -130,6 +130,23 @@ pub(crate) struct Appointment<'a> {
     pub(crate) is_hygiene: Flag,
 }
 
+/// A row of `/commlogs`, as far as it says that somebody was reached. What was
+/// said has no field.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct Contact<'a> {
+    pub(crate) commlog_num: Int,
+    pub(crate) pat_num: Int,
+    #[serde(borrow)]
+    pub(crate) comm_date_time: Text<'a>,
+    /// A key as text.
+    pub(crate) comm_type: Int,
+    #[serde(borrow, rename = "Mode_")]
+    pub(crate) mode: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) sent_or_received: Text<'a>,
+}
+
 /// A row of `/histappointments`.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
@@ -148,6 +165,7 @@ pub(crate) struct Stub<'a> {
     pub(crate) apt_num: Int,
     pub(crate) hist_appt_num: Int,
     pub(crate) signal_num: Int,
+    pub(crate) commlog_num: Int,
     #[serde(borrow, rename = "DateTStamp")]
     pub(crate) date_t_stamp: Text<'a>,
     /// The office server's wall clock. Spelled with a small letter, and inside

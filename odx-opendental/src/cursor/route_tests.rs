@@ -11,6 +11,7 @@ fn terms(queries: bool) -> Terms {
     Terms {
         queries,
         history: true,
+        reminders: Reminders::Off,
         page: 100,
         overlap: Overlap::fixed(TimeDelta::minutes(5), DateTime::UNIX_EPOCH),
     }

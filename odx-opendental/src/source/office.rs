@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use odx_core::LedgerHash;
 
 use crate::overlap::{Overlap, keeps_to};
-use crate::plan::Terms;
+use crate::plan::{Reminders, Terms};
 use crate::reference::Reference;
 use crate::version::Version;
 
@@ -18,6 +18,9 @@ use crate::version::Version;
 pub(super) const HISTORY: Version = Version(23, 1, 30);
 /// The first version with `/queries/ShortQuery`.
 pub(super) const QUERIES: Version = Version(21, 2, 0);
+
+/// The first version with a list of all comm logs that can be asked for changes.
+pub(super) const REMINDERS: Version = Version(25, 1, 13);
 
 /// An office that updates or buys a permission is found out within so long,
 const RECHECK: TimeDelta = TimeDelta::hours(1);
@@ -42,6 +45,8 @@ pub(crate) struct OverlapChoice {
 #[derive(Debug)]
 pub(super) struct Office {
     overlap: OverlapChoice,
+    /// For how many days what the office sent is read. None: not at all.
+    reminders: Option<u16>,
     notes: Mutex<Notes>,
 }
 
@@ -65,8 +70,18 @@ impl Office {
     pub(super) fn new(overlap: OverlapChoice) -> Self {
         Self {
             overlap,
+            reminders: None,
             notes: Mutex::default(),
         }
+    }
+
+    pub(super) const fn read_reminders(&mut self, days: Option<u16>) {
+        self.reminders = days;
+    }
+
+    /// Somebody asked for what the office sent.
+    pub(super) const fn reads_reminders(&self) -> bool {
+        self.reminders.is_some()
     }
 
     fn notes(&self) -> MutexGuard<'_, Notes> {
@@ -185,6 +200,11 @@ impl Office {
         Terms {
             queries: may_query && notes.closed.is_none() && runs(QUERIES),
             history: runs(HISTORY),
+            reminders: match self.reminders {
+                None => Reminders::Off,
+                Some(_) if !runs(REMINDERS) => Reminders::TooOld,
+                Some(days) => Reminders::Of(days),
+            },
             page: page.max(documented),
             overlap: match self.overlap.fixed {
                 Some(fixed) => Overlap::fixed(fixed, now),
