@@ -53,6 +53,9 @@ pub(crate) struct Feed {
     /// What the opt-outs came to when they were last read.
     #[serde(default, skip_serializing_if = "is_default")]
     opt_outs: Option<String>,
+    /// How the office abbreviates the codes of missed and cancelled visits.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) missed: Vec<String>,
     /// Patients whose recalls may have changed.
     #[serde(default, skip_serializing_if = "is_default")]
     touched: BTreeSet<i64>,

@@ -2,6 +2,7 @@
 //! pass, kept in memory only.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use odx_core::model::ReminderUsage;
 use odx_core::{Error, ErrorKind, Result};
@@ -28,6 +29,8 @@ pub(crate) struct Reference {
     recall_types: Names,
     /// Of all categories: the keys are unique across them.
     definitions: Names,
+    /// How the office abbreviates the codes of missed and cancelled visits.
+    missed: Vec<String>,
     /// Of comm log types.
     usages: HashMap<i64, ReminderUsage>,
 }
@@ -39,6 +42,23 @@ impl Reference {
 
     pub(crate) fn definition(&self, key: &str) -> Option<String> {
         self.definitions.get(key).cloned()
+    }
+
+    /// Whether this is all that stands on a visit that was missed or cancelled.
+    pub(crate) fn is_missed(&self, procedures: &str) -> bool {
+        let mut missed = self.missed.iter();
+        missed.any(|code| code.eq_ignore_ascii_case(procedures))
+    }
+
+    /// The same, knowing these abbreviations.
+    pub(crate) fn knowing(self: Arc<Self>, missed: &[String]) -> Arc<Self> {
+        if self.missed == missed {
+            return self;
+        }
+        Arc::new(Self {
+            missed: missed.to_vec(),
+            ..Self::clone(&self)
+        })
     }
 
     /// What comm logs of this type are used for.

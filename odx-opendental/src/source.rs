@@ -17,6 +17,7 @@
 //! | `urgent` | `Priority` | `ASAP` |
 //! | `start` | `AptDateTime` | none while not on the book |
 //! | `minutes` | `Pattern` | five per character |
+//! | `missed` | `ProcDescript` | only the code D9986 or D9987; with queries only |
 //! | `provider` | `ProvHyg` of a hygiene visit, else `ProvNum` | |
 //! | reminders | `commlog`: `CommDateTime`, `Mode_`, usage of `CommType` | where turned on; see `convert/reminder.rs` |
 //!
@@ -269,6 +270,8 @@ impl PracticeSource for OpenDental {
         let terms = self.terms();
         let (mut feed, _) = Feed::open(req.cursor.as_ref(), req.extent, &terms)?;
         feed.zone = self.office.kept_to();
+        self.office.knows(&feed.missed);
+        let reference = reference.knowing(&feed.missed);
         match feed.ask(&terms) {
             Ask::List(_) => self.pull_list(feed, &terms, &reference).await,
             Ask::Query(query) => self.pull_query(feed, query, &terms, &reference).await,
@@ -295,7 +298,8 @@ impl PracticeSource for OpenDental {
     async fn refresh(&self, patient: &PatientKey) -> Result<Vec<Change>> {
         let number: i64 = patient.native().parse().map_err(|_| Cause::ForeignKey)?;
         let reference = self.reference(&[]).await?;
-        let look = self.whole(number, &reference).await?;
+        let knowing = Arc::clone(&reference).knowing(&self.office.missed());
+        let look = self.whole(number, &knowing).await?;
         self.office.keep(&reference);
         Ok(look.changes)
     }

@@ -1,6 +1,7 @@
 //! Rows as the vendor spells them, and only the fields that are used. Social
-//! security numbers, staff notes, procedure texts and balances have no field
-//! here, so they are skipped by the parser and never held.
+//! security numbers, staff notes and balances have no field here, so they are
+//! skipped by the parser and never held. What was done at a visit is compared with
+//! two codes and let go.
 
 mod lenient;
 #[cfg(feature = "events")]
@@ -128,6 +129,11 @@ pub(crate) struct Appointment<'a> {
     pub(crate) unsched_status_text: Text<'a>,
     pub(crate) clinic_num: Int,
     pub(crate) is_hygiene: Flag,
+    #[serde(borrow)]
+    pub(crate) proc_descript: Text<'a>,
+    /// What a query has made of it already.
+    #[serde(skip)]
+    pub(crate) missed: bool,
 }
 
 /// A row of `/commlogs`, as far as it says that somebody was reached. What was

@@ -55,6 +55,8 @@ struct Notes {
     reference: Option<Arc<Reference>>,
     /// Since when queries are not sent although the key may, and why.
     closed: Option<(DateTime<Utc>, String)>,
+    /// How the office abbreviates the codes of missed and cancelled visits.
+    missed: Vec<String>,
     /// Queries in a row that brought no answer.
     failures: u8,
     /// Whether the office's clock has been seen to keep to its zone. None: it was
@@ -96,6 +98,19 @@ impl Office {
     /// is learned that should last.
     pub(super) fn keep(&self, reference: &Arc<Reference>) {
         self.notes().reference = Some(Arc::clone(reference));
+    }
+
+    /// What a feed knows of the codes of missed visits is known from now on.
+    pub(super) fn knows(&self, missed: &[String]) {
+        let mut notes = self.notes();
+        if notes.missed != missed {
+            notes.missed = missed.to_vec();
+        }
+    }
+
+    /// How the office abbreviates the codes of missed and cancelled visits.
+    pub(super) fn missed(&self) -> Vec<String> {
+        self.notes().missed.clone()
     }
 
     /// A pass begins. Whether it is time to ask again what the office permits.

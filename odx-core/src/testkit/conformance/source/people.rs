@@ -61,6 +61,7 @@ pub(super) fn visit_of(native: &str, patient: &str, n: u32) -> Appointment {
         patient: PatientKey::new(patient),
         status: AppointmentStatus::Scheduled,
         start: NaiveTime::from_hms_opt(8 + n % 10, 30, 0).map(|time| day(n).and_time(time)),
+        missed: false,
         minutes: Some(40),
         hygiene: false,
         clinic: None,
