@@ -214,3 +214,26 @@ async fn an_office_that_has_no_such_list_is_read_all_the_same() {
     let all = pass(&source, &mut None, Extent::Changes).await;
     assert!(!all.is_empty() && reminders(&all).is_empty());
 }
+
+#[tokio::test]
+async fn pages_of_reminders_are_read_once_and_a_full_pass_reads_none_of_them_again() {
+    for permissions in [FREE, PAID] {
+        let life = Life::of(Practice::builder(10).with_permissions(permissions)).await;
+        for _ in 0..250 {
+            life.sent(1);
+        }
+        life.practice.advance(Duration::from_secs(7200));
+        let source = life.source();
+        let mut cursor = None;
+        let mut asked = Vec::new();
+        for extent in [Extent::Changes, Extent::Changes, Extent::Everything] {
+            let from = life.practice.requests().len();
+            let shown = pass(&source, &mut cursor, extent).await;
+            let paths = life.practice.requests().split_off(from);
+            let pages = paths.iter().filter(|one| one.path == "/commlogs").count();
+            asked.push((pages, reminders(&shown).len()));
+            life.practice.advance(Duration::from_secs(7200));
+        }
+        assert_eq!(asked, [(3, 250), (1, 0), (1, 0)]);
+    }
+}

@@ -292,10 +292,13 @@ impl Feed {
             }
             Stage::Appointments => delta(&self.appointments),
             Stage::Deleted => self.pass.as_ref().and_then(|pass| pass.since),
-            // What was written before was of before, or of no use any more.
+            // No listing of them is owed, so what is known is not read again. What was
+            // written before was of before, or is of no use any more.
             Stage::Reminders => {
                 let from = self.reminders_from(terms);
-                Some(delta(&self.reminders).map_or(from, |since| since.max(from)))
+                let known = self.reminders.at.filter(|_| !self.reminders.unproven);
+                let since = known.and_then(|at| terms.overlap.since(at));
+                Some(since.map_or(from, |since| since.max(from)))
             }
             // Compared strictly, at a grain of seconds.
             Stage::Signals => self
@@ -307,7 +310,9 @@ impl Feed {
             pass.stage = stage;
             pass.after = 0;
             pass.news = None;
-            pass.list = Listing::begin(since, reach == Reach::First);
+            // Pages of reminders are few: with overlap they need not be read twice.
+            let plain = reach == Reach::First && stage != Stage::Reminders;
+            pass.list = Listing::begin(since, plain);
         }
     }
 }
