@@ -88,6 +88,7 @@ fn answer(kind: RecordKind, numbers: std::ops::RangeInclusive<u32>, household: u
         RecordKind::Recall => (RECALLS, "RecallNum"),
         RecordKind::Appointment => (APPOINTMENTS, "AptNum"),
         RecordKind::OptOut => panic!("no list holds opt-outs"),
+        RecordKind::Reminder => panic!("an office shows a few of them"),
     };
     let documented: serde_json::Value = serde_json::from_str(documented).unwrap();
     let rows: Vec<_> = numbers
@@ -237,6 +238,7 @@ fn household(size: u32) -> HouseholdView {
             recalls: vec![kept(recall)],
             appointments: Vec::new(),
             opt_out: None,
+            reminders: Vec::new(),
             blocked: Blocked::default(),
             stops: Vec::new(),
         },

@@ -89,6 +89,18 @@ const APPOINTMENT: &[&str] = &[
     "IsHygiene",
 ];
 
+const COMM_LOG: &[&str] = &[
+    "DateTStamp",
+    "CommlogNum",
+    "PatNum",
+    "CommDateTime",
+    "CommType",
+    "Mode_",
+    "SentOrReceived",
+];
+/// When the practice itself sent something: kept here, and nobody else's business.
+const REMINDED: &str = "2026-11-19";
+
 /// A documented row with something in every column that is not read, and in a
 /// few that no version documents.
 fn row(fixture: &str, mapped: &[&str], own: Value) -> Value {
@@ -127,7 +139,8 @@ async fn office() -> MockServer {
         "patients.simple.get",
         PATIENT,
         json!({"PatNum": 7, "Guarantor": 7, "LName": MAPPED, "FName": "Ana", "PatStatus": "Patient",
-            "WirelessPhone": "(503) 555-0142", "Email": "ana@smile.co", "TxtMsgOk": "Yes"}),
+            "WirelessPhone": "(503) 555-0142", "Email": "ana@smile.co", "TxtMsgOk": "Yes",
+            "serverDateTime": "2026-11-20 09:00:00"}),
     );
     let recall = row(
         "recalls.get",
@@ -139,10 +152,16 @@ async fn office() -> MockServer {
         APPOINTMENT,
         json!({"AptNum": 11, "PatNum": 7}),
     );
+    let reminder = row(
+        "commlogs.get",
+        COMM_LOG,
+        json!({"CommlogNum": 13, "PatNum": 7, "CommDateTime": format!("{REMINDED} 10:00:00")}),
+    );
     for (list, rows) in [
         ("patients/Simple", json!([patient])),
         ("recalls", json!([recall])),
         ("appointments", json!([visit])),
+        ("commlogs", json!([reminder])),
     ] {
         // Whatever the offset: the second page of one row is the end.
         let page = move |request: &Request| {
@@ -231,6 +250,7 @@ async fn s4_s8_only_mapped_fields_leave_and_only_for_the_configured_address() {
         let source = OpenDental::builder(SourceId::new("od", "m").unwrap(), credentials)
             .with_base_urls(vec![format!("{}/api/v1", office.uri()).parse().unwrap()])
             .with_interval(Duration::ZERO)
+            .with_reminders(true)
             .build()
             .unwrap();
         let sink = RestConfig::new(
@@ -283,6 +303,7 @@ async fn s4_s8_only_mapped_fields_leave_and_only_for_the_configured_address() {
             whole.contains(MAPPED) && !whole.contains(PLANTED),
             "{whole}"
         );
+        assert!(!whole.contains(REMINDED), "{whole}");
 
         // The file as a thief would read it, with everything that lies beside it.
         let mut bytes = Vec::new();
@@ -295,6 +316,7 @@ async fn s4_s8_only_mapped_fields_leave_and_only_for_the_configured_address() {
                 .any(|part| part == text.as_bytes())
         };
         assert!(finds(MAPPED), "the search must find what is there");
+        assert!(finds(REMINDED), "the reminder is to be kept");
         assert!(!finds(PLANTED), "the state holds what nobody mapped");
 
         let report = serde_json::to_string(&report).unwrap();

@@ -216,6 +216,10 @@ key!(
     AppointmentKey
 );
 key!(
+    /// A reminder within one [`SourceId`].
+    ReminderKey
+);
+key!(
     /// A household within one [`SourceId`]: the key of its guarantor.
     HouseholdKey
 );

@@ -36,7 +36,7 @@ pub use error::{Disposition, Error, ErrorKind, Result};
 pub use hash::{ContentHash, IdempotencyKey, LedgerHash};
 pub use id::{
     AppointmentKey, ExternalId, ExternalIds, HouseholdKey, IdScheme, OfficeId, OutletId,
-    PatientKey, RecallKey, SinkId, SourceId,
+    PatientKey, RecallKey, ReminderKey, SinkId, SourceId,
 };
 pub use office::Office;
 pub use phi::{Phi, Secret};

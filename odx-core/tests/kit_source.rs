@@ -112,6 +112,11 @@ impl<const PLANT: usize> SourceHarness for Planted<PLANT> {
         Supported::Yes
     }
 
+    fn wall_clock(&self) -> Option<chrono::NaiveDateTime> {
+        let now = i64::try_from(self.practice.tables().now).ok()?;
+        Some(chrono::DateTime::from_timestamp(now, 0)?.naive_utc())
+    }
+
     fn kinds(&self) -> Vec<RecordKind> {
         RecordKind::ALL.to_vec()
     }
@@ -230,6 +235,8 @@ plants! {
     an_opt_out_lifted_by_an_edit is named by news_of_a_patient_lifts_no_opt_out;
     an_opt_out_lifted_by_a_refresh is named by news_of_a_patient_lifts_no_opt_out;
     an_opt_out_emptied_by_a_refresh is named by news_of_a_patient_lifts_no_opt_out;
+    a_reminder_without_its_mode is named by a_reminder_is_read_as_it_was_written;
+    a_failed_list_of_reminders_swallowed is named by whichever_request_fails_no_reminder_is_lost;
 
     a_bad_key_retried is named by bad_credentials_halt;
     a_slow_down_without_its_wait is named by a_slow_down_carries_its_wait;

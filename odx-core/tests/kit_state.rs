@@ -185,6 +185,8 @@ plants! {
     UnreadOptOutStillReadAsBefore => an_opt_out_that_cannot_be_read_denies_everything;
     UnreadOptOutClearedByOneListing => an_opt_out_that_cannot_be_read_denies_everything;
     OptOutsLost => reopening_remembers_opt_outs;
+    EarlyReminderDropped => a_reminder_counts_from_when_it_is_known;
+    RemindersKeptForEver => a_reminder_that_has_had_its_time_leaves_no_trace;
     ClaimedByAll => an_effect_has_one_claim_at_a_time;
     EndsForgotten => what_has_ended_is_never_claimed_again;
     SecondEndTaken => what_has_ended_is_never_claimed_again;

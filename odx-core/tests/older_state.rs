@@ -16,7 +16,7 @@ use odx_core::source::{Change, Cursor, Page, Position};
 use odx_core::store::{
     Brake, DueQuery, Epoch, Opening, PageCommit, PageOutcome, SqliteStore, StateStore,
 };
-use odx_core::testkit::opt_out;
+use odx_core::testkit::{opt_out, reminder};
 use odx_core::{ErrorKind, ExternalId, ExternalIds, IdScheme, SinkId, SourceId};
 use rusqlite::Connection;
 
@@ -156,6 +156,34 @@ fn the_number_of_a_kind_never_changes() {
         (1, "recalls"),
         (2, "appointments"),
         (3, "opt-outs"),
+        (4, "reminders"),
     ];
     assert_eq!(codes, kept);
+}
+
+#[tokio::test]
+async fn a_state_file_from_before_reminders_takes_them_and_lets_them_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("odx.sqlite");
+    written(&path, "");
+    let store = SqliteStore::open(&path).unwrap();
+    let epoch = open(&store).await;
+    let reminders = async |store: &SqliteStore| {
+        let counts = store.counts(&source(), &sink()).await.unwrap();
+        counts.reminders
+    };
+    assert_eq!(reminders(&store).await, 0);
+    let sent = reminder("1", "1", NOW.naive_utc());
+    let sent = Change::Upsert(Record::Reminder(sent));
+    assert_eq!(commit(&store, epoch, sent).await.changed, 1);
+    drop(store);
+    let store = SqliteStore::open(&path).unwrap();
+    open(&store).await;
+    assert_eq!(reminders(&store).await, 1);
+    let there = members(&store).await;
+    assert_eq!(there.len(), 2);
+    assert_eq!(there[0].reminders[0].key.native(), "1");
+    // Nobody has to list them.
+    let seen = store.last_seen(&source()).await.unwrap();
+    assert_eq!(seen.swept_at(), Some(NOW));
 }

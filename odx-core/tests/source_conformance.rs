@@ -84,6 +84,10 @@ impl SourceHarness for InMemory {
         Supported::No("changes are numbered, not timed: there is no clock")
     }
 
+    fn wall_clock(&self) -> Option<chrono::NaiveDateTime> {
+        Some(chrono::NaiveDate::from_ymd_opt(2026, 11, 20)?.and_time(chrono::NaiveTime::MIN))
+    }
+
     fn kinds(&self) -> Vec<RecordKind> {
         RecordKind::ALL.to_vec()
     }

@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use chrono_tz::Tz;
 use odx_core::clock::{Clock, SystemClock};
 use odx_core::http::{Client, ClientSettings};
+use odx_core::model::Reminder;
 use odx_core::{Error, ErrorKind, Result, Secret, SourceId};
 use url::{Host, Url};
 
@@ -44,6 +45,8 @@ pub struct Builder {
     timeout: Duration,
     clock: Arc<dyn Clock>,
     write_back: Option<WriteBackSettings>,
+    reminders: bool,
+    reminder_days: u16,
 }
 
 impl Builder {
@@ -59,6 +62,8 @@ impl Builder {
             timeout: Duration::from_secs(75),
             clock: Arc::new(SystemClock),
             write_back: None,
+            reminders: false,
+            reminder_days: 8,
         }
     }
 
@@ -102,6 +107,26 @@ impl Builder {
     /// office counts some entries as reminders.
     pub fn with_write_back(mut self, settings: WriteBackSettings) -> Self {
         self.write_back = Some(settings);
+        self
+    }
+
+    /// Whether what the office itself has sent is read: the moments, ways and uses
+    /// of its comm log entries, never their notes. For whoever limits how often a
+    /// person is reached. It takes one request more in each pass, and an office of
+    /// version 25.1.13; of an older one nothing is read and the probe says so.
+    ///
+    /// Entries that odx itself wrote back are read with the others: what it sent
+    /// may count twice, so a limit may be reached too soon, never too late.
+    /// Default: no.
+    pub const fn with_reminders(mut self, read: bool) -> Self {
+        self.reminders = read;
+        self
+    }
+
+    /// Of how many days reminders are read. Default: 8, for a limit that looks a
+    /// week back. At most [`Reminder::KEPT`].
+    pub const fn with_reminder_days(mut self, days: u16) -> Self {
+        self.reminder_days = days;
         self
     }
 
@@ -162,6 +187,12 @@ impl Builder {
         {
             wrong.push("the overlap is longer than a month".to_owned());
         }
+        if !(1..=Reminder::KEPT).contains(&self.reminder_days) {
+            wrong.push(format!(
+                "reminders must be read of 1 to {} days",
+                Reminder::KEPT
+            ));
+        }
         if !wrong.is_empty() {
             return Err(Error::new(ErrorKind::Config, wrong.join("; ")));
         }
@@ -184,7 +215,10 @@ impl Builder {
             zone: self.zone,
         };
         let source = OpenDental::new(self.id, api, overlap, self.clock);
-        Ok(source.with_write_back(self.write_back, self.timeout))
+        let reminders = self.reminders.then_some(self.reminder_days);
+        Ok(source
+            .with_reminders(reminders)
+            .with_write_back(self.write_back, self.timeout))
     }
 }
 

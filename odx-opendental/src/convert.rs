@@ -3,6 +3,7 @@
 mod appointment;
 mod patient;
 mod recall;
+mod reminder;
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use odx_core::AppointmentKey;
@@ -17,6 +18,7 @@ use crate::wire::{self, Flag, Int, Stub, Text};
 pub(crate) use appointment::{appointment, convert as appointment_record};
 pub(crate) use patient::{convert as patient_record, patient};
 pub(crate) use recall::{convert as recall_record, recall};
+pub(crate) use reminder::{reminder, usage as comm_log_usage};
 
 /// Why a row cannot be read: which field, and what is wrong with it. Quotes
 /// nothing of the row.

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::Call;
 use crate::error::Cause;
-use crate::plan::Terms;
+use crate::plan::{Reminders, Terms};
 use crate::query::{Keys, NewsMark, Query};
 
 pub(crate) use hear::Verdict;
@@ -45,12 +45,17 @@ pub(crate) struct Feed {
     appointments: Mark,
     #[serde(default, skip_serializing_if = "is_default")]
     recalls: Mark,
+    #[serde(default, skip_serializing_if = "is_default")]
+    reminders: Mark,
     /// Up to where notices of changed reference data were read.
     #[serde(default, skip_serializing_if = "is_default")]
     signals: Option<NaiveDateTime>,
     /// What the opt-outs came to when they were last read.
     #[serde(default, skip_serializing_if = "is_default")]
     opt_outs: Option<String>,
+    /// How the office abbreviates the codes of missed and cancelled visits.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) missed: Vec<String>,
     /// Patients whose recalls may have changed.
     #[serde(default, skip_serializing_if = "is_default")]
     touched: BTreeSet<i64>,
@@ -228,6 +233,27 @@ impl Feed {
         order.get(from.unwrap_or(0)..).unwrap_or_default()
     }
 
+    /// The first moment of which reminders are of use, by the office's clock as
+    /// this pass knows it.
+    pub(crate) fn reminders_from(&self, terms: &Terms) -> NaiveDateTime {
+        let Reminders::Of(days) = terms.reminders else {
+            return NaiveDateTime::MIN;
+        };
+        let before = |at: NaiveDateTime| at.date().checked_sub_days(Days::new(days.into()));
+        self.office_clock()
+            .and_then(before)
+            .map_or(NaiveDateTime::MIN, |day| {
+                day.and_time(chrono::NaiveTime::MIN)
+            })
+    }
+
+    /// The newest moment of the office that this pass began after. Rows of recalls
+    /// and of comm logs tell none.
+    fn office_clock(&self) -> Option<NaiveDateTime> {
+        let news = self.pass.as_ref().and_then(|pass| pass.at);
+        self.patients.at.max(news)
+    }
+
     /// Rows of the last full listing of a kind, 0 where it was never listed.
     pub(crate) const fn rows(&self, kind: RecordKind) -> u64 {
         match kind {
@@ -281,6 +307,7 @@ impl Feed {
             | Stage::Appointments
             | Stage::Deleted
             | Stage::Recalls
+            | Stage::Reminders
             | Stage::Signals => Ask::List(self.call()),
         }
     }
@@ -300,6 +327,10 @@ impl Feed {
         match self.stage() {
             Stage::Appointments => Call::Appointments { since, offset },
             Stage::Recalls => Call::Recalls { offset },
+            Stage::Reminders => Call::Commlogs {
+                since: since.unwrap_or_default(),
+                offset,
+            },
             Stage::Signals => Call::Signals {
                 since: since.unwrap_or_default(),
                 offset,

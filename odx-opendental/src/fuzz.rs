@@ -3,7 +3,7 @@
 
 #![allow(clippy::panic, reason = "a panic is what a fuzzer looks for")]
 
-use chrono::DateTime;
+use chrono::{DateTime, NaiveDateTime};
 use odx_core::model::RecordKind;
 use odx_core::source::{Change, Cursor, Extent};
 
@@ -11,7 +11,7 @@ use crate::client::Call;
 use crate::convert;
 use crate::cursor::{Ask, Feed, Step};
 use crate::overlap::Overlap;
-use crate::plan::Terms;
+use crate::plan::{Reminders, Terms};
 use crate::raw;
 use crate::reference::Reference;
 use crate::wire;
@@ -33,6 +33,17 @@ pub fn rows(data: &[u8]) {
             if let Change::Unreadable(bad) = change {
                 assert!(!bad.native.is_empty() && bad.reason.len() < 80);
             }
+        }
+    }
+    let _: Option<()> = reference.learn_comm_log_types(data);
+    for raw in &rows {
+        let change = convert::reminder(raw, &reference, NaiveDateTime::MIN);
+        assert_eq!(
+            change,
+            convert::reminder(raw, &reference, NaiveDateTime::MIN)
+        );
+        if let Some(Change::Unreadable(bad)) = change {
+            assert!(!bad.native.is_empty() && bad.reason.len() < 80);
         }
     }
     let joined = raw::patients(&rows, &reference);
@@ -61,6 +72,11 @@ pub fn changes(kind: RecordKind, data: &[u8]) -> Vec<Change> {
         RecordKind::Appointment => convert::appointment,
         // No list of the vendor's holds them.
         RecordKind::OptOut => return Vec::new(),
+        RecordKind::Reminder => {
+            let rows = wire::rows(data).unwrap_or_default();
+            let one = |raw| convert::reminder(raw, &Reference::default(), NaiveDateTime::MIN);
+            return rows.into_iter().filter_map(one).collect();
+        }
     };
     let rows = wire::rows(data).unwrap_or_default();
     convert::changes(&rows, &Reference::default(), read)
@@ -89,6 +105,11 @@ pub fn cursor(data: &[u8]) {
     let terms = |queries| Terms {
         queries,
         history: true,
+        reminders: if queries {
+            Reminders::Of(8)
+        } else {
+            Reminders::Off
+        },
         page: 100,
         overlap: Overlap::of_zone(Some(chrono_tz::America::New_York), DateTime::UNIX_EPOCH),
     };

@@ -25,8 +25,21 @@ pub(crate) struct Terms {
     pub(crate) history: bool,
     /// Rows per page of a list.
     pub(crate) page: u64,
+    /// Whether what the office sent is read.
+    pub(crate) reminders: Reminders,
     /// How far before the last pass to begin.
     pub(crate) overlap: Overlap,
+}
+
+/// Whether what the office sent is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reminders {
+    /// Nobody asked for it.
+    Off,
+    /// The office has no list of it that can be asked for changes.
+    TooOld,
+    /// What was sent in the last so many days.
+    Of(u16),
 }
 
 impl Terms {
@@ -140,6 +153,24 @@ pub(crate) fn plan(feed: &Feed, terms: &Terms, closed: &str) -> Plan {
                 Some(1),
                 "they are read again only when the office says that they changed",
             ),
+            Stage::Reminders => match terms.reminders {
+                Reminders::Off => return None,
+                Reminders::TooOld => Line::new(
+                    "reminders that the office sent",
+                    "not read",
+                    Some(0),
+                    "commlogs of all patients need version 25.1.13: update the office",
+                ),
+                Reminders::Of(days) => Line::new(
+                    "reminders that the office sent",
+                    "list of changes",
+                    Some(1),
+                    format!(
+                        "commlogs can be asked for rows stamped since the last pass; those of the last {days} days \
+                         are kept, without their notes"
+                    ),
+                ),
+            },
             Stage::Recalls | Stage::Touched | Stage::OptOuts | Stage::Again => return None,
         })
     });

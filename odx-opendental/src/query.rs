@@ -21,7 +21,7 @@ mod pack;
 use chrono::{Datelike, NaiveDate, NaiveDateTime};
 use serde::{Deserialize, Serialize};
 
-use pack::{LAST_VISIT, OPEN, RECALLS, VISITS};
+use pack::{LAST_VISIT, MISSED, OPEN, RECALLS, VISITS};
 pub(crate) use pack::{RECALL_FIELDS, VISIT_FIELDS};
 
 /// Rows per statement: the documented cap of an answer.
@@ -59,8 +59,8 @@ pub enum Query {
         after: i64,
     },
     /// Whatever has no list: what was deleted, who was merged into whom, and a
-    /// digest of all opt-outs, whose tables have no stamp. The first page always
-    /// has a row, so the clock is told even when nothing happened.
+    /// digest of all opt-outs, whose tables have no stamp; and what the office calls
+    /// a visit that was missed. The first page always has a row, so the clock is told even when nothing happened.
     News {
         /// By the office's wall clock.
         since: NaiveDateTime,
@@ -230,10 +230,12 @@ fn news(since: NaiveDateTime, after: Option<NewsMark>) -> String {
     let mut parts = Vec::new();
     if after.is_none() {
         let digest = digest();
+        let [missed, cancelled] = MISSED.map(abbreviation);
         let state = Part::State.number();
         parts.push(format!(
             "SELECT {state} AS Part,0 AS Num,0 AS Subject,0 AS Other,NOW() AS serverDateTime,\
-             {UTC_OFFSET} AS UtcOffset,{digest} AS Digest"
+             {UTC_OFFSET} AS UtcOffset,{digest} AS Digest,{missed} AS Missed,\
+             {cancelled} AS Cancelled"
         ));
     }
     let mut add = |part: Part, num: &str, columns: &str, rows: &str| {
@@ -241,7 +243,8 @@ fn news(since: NaiveDateTime, after: Option<NewsMark>) -> String {
             let part = part.number();
             parts.push(format!(
                 "SELECT * FROM (SELECT {part} AS Part,{num} AS Num,{columns},\
-                 NOW() AS serverDateTime,0 AS UtcOffset,'' AS Digest FROM {rows}{beyond} \
+                 NOW() AS serverDateTime,0 AS UtcOffset,'' AS Digest,'' AS Missed,\
+                 '' AS Cancelled FROM {rows}{beyond} \
                  ORDER BY {num} LIMIT {PAGE}) n{part}"
             ));
         }
@@ -266,6 +269,14 @@ fn news(since: NaiveDateTime, after: Option<NewsMark>) -> String {
     );
     let parts = parts.join(" UNION ALL ");
     format!("SELECT * FROM ({parts}) n ORDER BY Part,Num LIMIT {PAGE}")
+}
+
+/// How the office abbreviates a code.
+fn abbreviation(code: &str) -> String {
+    format!(
+        "IFNULL((SELECT c.AbbrDesc FROM procedurecode c WHERE c.ProcCode='{code}' \
+         ORDER BY c.CodeNum LIMIT 1),'')"
+    )
 }
 
 /// How many rows say no, and a sum over them that does not depend on their

@@ -2,18 +2,22 @@
 //! pass, kept in memory only.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use odx_core::model::ReminderUsage;
 use odx_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
 use crate::client::{Answer, Api, Call};
 use crate::wire::{self, Int, Text};
-use crate::{limiter, version::Version};
+use crate::{convert, limiter, version::Version};
 
 /// Definition category of confirmation statuses.
 const CONFIRMED: u8 = 2;
 /// Definition category of recall and unscheduled statuses.
 const RECALL_UNSCHED: u8 = 13;
+/// Definition category of comm log types.
+const COMM_LOG_TYPES: u8 = 27;
 
 type Names = HashMap<String, String>;
 
@@ -25,6 +29,10 @@ pub(crate) struct Reference {
     recall_types: Names,
     /// Of all categories: the keys are unique across them.
     definitions: Names,
+    /// How the office abbreviates the codes of missed and cancelled visits.
+    missed: Vec<String>,
+    /// Of comm log types.
+    usages: HashMap<i64, ReminderUsage>,
 }
 
 impl Reference {
@@ -36,6 +44,29 @@ impl Reference {
         self.definitions.get(key).cloned()
     }
 
+    /// Whether this is all that stands on a visit that was missed or cancelled.
+    pub(crate) fn is_missed(&self, procedures: &str) -> bool {
+        let mut missed = self.missed.iter();
+        missed.any(|code| code.eq_ignore_ascii_case(procedures))
+    }
+
+    /// The same, knowing these abbreviations.
+    pub(crate) fn knowing(self: Arc<Self>, missed: &[String]) -> Arc<Self> {
+        if self.missed == missed {
+            return self;
+        }
+        Arc::new(Self {
+            missed: missed.to_vec(),
+            ..Self::clone(&self)
+        })
+    }
+
+    /// What comm logs of this type are used for.
+    pub(crate) fn comm_log_usage(&self, key: Int) -> ReminderUsage {
+        let usage = key.get().and_then(|key| self.usages.get(&key));
+        usage.copied().unwrap_or(ReminderUsage::Other)
+    }
+
     /// Everything: five requests.
     pub(crate) const ALL: &[Call] = &[
         Call::SecurityPerms,
@@ -45,9 +76,24 @@ impl Reference {
         Call::Definitions(RECALL_UNSCHED),
     ];
 
+    /// The same, where reminders are read: one more.
+    pub(crate) const ALL_WITH_REMINDERS: &[Call] = &[
+        Call::SecurityPerms,
+        Call::ProgramVersion,
+        Call::RecallTypes,
+        Call::Definitions(CONFIRMED),
+        Call::Definitions(RECALL_UNSCHED),
+        Call::Definitions(COMM_LOG_TYPES),
+    ];
+
     /// What to read anew when the program tells its caches of this.
-    pub(crate) fn named_by(signal: &str) -> &'static [Call] {
+    pub(crate) fn named_by(signal: &str, reminders: bool) -> &'static [Call] {
         match signal {
+            "Defs" if reminders => &[
+                Call::Definitions(CONFIRMED),
+                Call::Definitions(RECALL_UNSCHED),
+                Call::Definitions(COMM_LOG_TYPES),
+            ],
             "Defs" => &[
                 Call::Definitions(CONFIRMED),
                 Call::Definitions(RECALL_UNSCHED),
@@ -139,6 +185,7 @@ impl Reference {
                 self.granted = Some(granted);
             }
             Call::RecallTypes => self.learn_recall_types(body)?,
+            Call::Definitions(COMM_LOG_TYPES) => self.learn_comm_log_types(body)?,
             Call::Definitions(_) => self.learn_definitions(body)?,
             Call::ProgramVersion => self.version = Version::of(&wire::decode(body)?),
             _ => {}
@@ -150,6 +197,16 @@ impl Reference {
         self.recall_types = names(body, |t: &wire::RecallType<'_>| {
             (t.recall_type_num, &t.description)
         })?;
+        Some(())
+    }
+
+    pub(crate) fn learn_comm_log_types(&mut self, body: &[u8]) -> Option<()> {
+        let types = wire::decode::<wire::Choice<'_>>(body)?;
+        let usage = |row: &wire::Choice<'_>| {
+            let key = row.def_num.get().filter(|&key| key != 0)?;
+            Some((key, convert::comm_log_usage(row.item_value.get())))
+        };
+        self.usages = types.iter().filter_map(usage).collect();
         Some(())
     }
 

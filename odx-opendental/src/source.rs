@@ -17,7 +17,9 @@
 //! | `urgent` | `Priority` | `ASAP` |
 //! | `start` | `AptDateTime` | none while not on the book |
 //! | `minutes` | `Pattern` | five per character |
+//! | `missed` | `ProcDescript` | only the code D9986 or D9987; with queries only |
 //! | `provider` | `ProvHyg` of a hygiene visit, else `ProvNum` | |
+//! | reminders | `commlog`: `CommDateTime`, `Mode_`, usage of `CommType` | where turned on; see `convert/reminder.rs` |
 //!
 //! `DateTStamp` is in no record: a nightly job moves it on thousands of rows.
 
@@ -100,6 +102,12 @@ impl OpenDental {
         }
     }
 
+    /// For how many days what the office sent is read.
+    pub(crate) const fn with_reminders(mut self, days: Option<u16>) -> Self {
+        self.office.read_reminders(days);
+        self
+    }
+
     /// What may be written, and the longest wait for an answer.
     pub(crate) fn with_write_back(
         mut self,
@@ -141,11 +149,7 @@ impl OpenDental {
     /// or may have changed.
     pub(crate) async fn reference(&self, afresh: &[Call]) -> Result<Arc<Reference>> {
         let kept = self.office.reference();
-        let calls = if kept.is_none() {
-            Reference::ALL
-        } else {
-            afresh
-        };
+        let calls = if kept.is_none() { self.names() } else { afresh };
         match kept {
             Some(kept) if calls.is_empty() => Ok(kept),
             kept => {
@@ -153,6 +157,14 @@ impl OpenDental {
                 let loaded = Reference::load(&self.api, last, calls).await?;
                 Ok(Arc::new(loaded))
             }
+        }
+    }
+
+    /// Everything that is read once and with every full pass.
+    const fn names(&self) -> &'static [Call] {
+        match self.office.reads_reminders() {
+            true => Reference::ALL_WITH_REMINDERS,
+            false => Reference::ALL,
         }
     }
 
@@ -183,7 +195,7 @@ impl OpenDental {
                 calls = Reference::PROBE;
             }
             if full {
-                calls = Reference::ALL;
+                calls = self.names();
             }
         }
         let reference = self.reference(calls).await?;
@@ -258,6 +270,8 @@ impl PracticeSource for OpenDental {
         let terms = self.terms();
         let (mut feed, _) = Feed::open(req.cursor.as_ref(), req.extent, &terms)?;
         feed.zone = self.office.kept_to();
+        self.office.knows(&feed.missed);
+        let reference = reference.knowing(&feed.missed);
         match feed.ask(&terms) {
             Ask::List(_) => self.pull_list(feed, &terms, &reference).await,
             Ask::Query(query) => self.pull_query(feed, query, &terms, &reference).await,
@@ -284,7 +298,8 @@ impl PracticeSource for OpenDental {
     async fn refresh(&self, patient: &PatientKey) -> Result<Vec<Change>> {
         let number: i64 = patient.native().parse().map_err(|_| Cause::ForeignKey)?;
         let reference = self.reference(&[]).await?;
-        let look = self.whole(number, &reference).await?;
+        let knowing = Arc::clone(&reference).knowing(&self.office.missed());
+        let look = self.whole(number, &knowing).await?;
         self.office.keep(&reference);
         Ok(look.changes)
     }

@@ -1,6 +1,8 @@
 //! The statements and their readers with plain arguments, for tests against a
 //! real database (feature `sim`).
 
+use std::sync::Arc;
+
 use odx_core::source::Change;
 use serde_json::value::RawValue;
 
@@ -46,7 +48,9 @@ pub fn listed_recall(row: &RawValue) -> Change {
     convert::recall(row, &Reference::default())
 }
 
-/// Reads a row of the appointments' list, without names of other lists.
-pub fn listed_appointment(row: &RawValue) -> Change {
-    convert::appointment(row, &Reference::default())
+/// Reads a row of the appointments' list, without names of other lists but with
+/// the office's abbreviations of the codes of missed visits.
+pub fn listed_appointment(row: &RawValue, missed: &[String]) -> Change {
+    let reference = Arc::new(Reference::default()).knowing(missed);
+    convert::appointment(row, &reference)
 }

@@ -1,6 +1,7 @@
 //! Rows as the vendor spells them, and only the fields that are used. Social
-//! security numbers, staff notes, procedure texts and balances have no field
-//! here, so they are skipped by the parser and never held.
+//! security numbers, staff notes and balances have no field here, so they are
+//! skipped by the parser and never held. What was done at a visit is compared with
+//! two codes and let go.
 
 mod lenient;
 #[cfg(feature = "events")]
@@ -128,6 +129,28 @@ pub(crate) struct Appointment<'a> {
     pub(crate) unsched_status_text: Text<'a>,
     pub(crate) clinic_num: Int,
     pub(crate) is_hygiene: Flag,
+    #[serde(borrow)]
+    pub(crate) proc_descript: Text<'a>,
+    /// What a query has made of it already.
+    #[serde(skip)]
+    pub(crate) missed: bool,
+}
+
+/// A row of `/commlogs`, as far as it says that somebody was reached. What was
+/// said has no field.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct Contact<'a> {
+    pub(crate) commlog_num: Int,
+    pub(crate) pat_num: Int,
+    #[serde(borrow)]
+    pub(crate) comm_date_time: Text<'a>,
+    /// A key as text.
+    pub(crate) comm_type: Int,
+    #[serde(borrow, rename = "Mode_")]
+    pub(crate) mode: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) sent_or_received: Text<'a>,
 }
 
 /// A row of `/histappointments`.
@@ -148,6 +171,7 @@ pub(crate) struct Stub<'a> {
     pub(crate) apt_num: Int,
     pub(crate) hist_appt_num: Int,
     pub(crate) signal_num: Int,
+    pub(crate) commlog_num: Int,
     #[serde(borrow, rename = "DateTStamp")]
     pub(crate) date_t_stamp: Text<'a>,
     /// The office server's wall clock. Spelled with a small letter, and inside

@@ -17,15 +17,15 @@ use async_trait::async_trait;
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 use odx_core::model::{
     Appointment, AppointmentStatus, Channel, OptOut, Patient, PatientStatus, Permission, Phone,
-    Recall, Record, RecordKey, RecordKind,
+    Recall, Record, RecordKey, RecordKind, Reminder, ReminderMode, ReminderUsage,
 };
 use odx_core::source::{Extent, PracticeSource};
 use odx_core::testkit::conformance::{SourceHarness, Supported};
 use odx_core::testkit::{self, SourceFault};
 use odx_core::{Result, Secret, SourceId};
 use odx_opendental::sim::{
-    AppointmentRow, Fault, NO_DATE, NO_DATE_TIME, PatientRow, Permission as ApiPermission,
-    Practice, PracticeBuilder, RecallRow, RowOrder, Server,
+    AppointmentRow, CommlogRow, Fault, NO_DATE, NO_DATE_TIME, PatientRow,
+    Permission as ApiPermission, Practice, PracticeBuilder, RecallRow, RowOrder, Server,
 };
 use odx_opendental::{Credentials, OpenDental, SYSTEM};
 
@@ -43,6 +43,12 @@ impl Office {
     /// passes show every change.
     async fn open(builder: PracticeBuilder) -> Self {
         let practice = builder.with_patients(0).with_page_cap(5).build().unwrap();
+        // Among the first five: lists of names are taken to fit into one page.
+        let types = practice.definitions();
+        let financial = types.iter().find(|row| row.item_value == "FIN").unwrap();
+        practice.update_definition(financial.def_num, |row| {
+            "REACT".clone_into(&mut row.item_value)
+        });
         let server = practice.serve().await.unwrap();
         Self {
             practice,
@@ -51,6 +57,7 @@ impl Office {
                 RecordKind::Patient,
                 RecordKind::Recall,
                 RecordKind::Appointment,
+                RecordKind::Reminder,
             ],
             extent: Extent::Everything,
             page: 5,
@@ -95,7 +102,11 @@ impl Office {
     /// The same key, and the kinds whose changes can be asked for.
     async fn of_changes(builder: PracticeBuilder) -> Self {
         Self {
-            kinds: vec![RecordKind::Patient, RecordKind::Appointment],
+            kinds: vec![
+                RecordKind::Patient,
+                RecordKind::Appointment,
+                RecordKind::Reminder,
+            ],
             extent: Extent::Changes,
             ..Self::open(builder).await
         }
@@ -109,6 +120,7 @@ impl Office {
         let source = OpenDental::builder(SourceId::new(SYSTEM, "main-st").unwrap(), credentials)
             .with_base_urls(vec![self.server.base_url().parse().unwrap()])
             .with_interval(Duration::ZERO)
+            .with_reminders(true)
             .build()
             .unwrap();
         Arc::new(source)
@@ -145,7 +157,48 @@ impl Office {
                 }
             }
             Record::OptOut(opt_out) => self.write_opt_out(opt_out),
+            Record::Reminder(reminder) => {
+                let fill = |row: &mut CommlogRow| self.fill_reminder(row, reminder);
+                if !self.practice.update_commlog(key, fill) {
+                    let mut row = CommlogRow {
+                        commlog_num: key,
+                        note: "reminder-canary".to_owned(),
+                        ..CommlogRow::default()
+                    };
+                    self.fill_reminder(&mut row, reminder);
+                    self.practice.add_commlog(row);
+                }
+            }
         }
+    }
+
+    fn fill_reminder(&self, row: &mut CommlogRow, reminder: &Reminder) {
+        row.pat_num = number(reminder.patient.native());
+        row.comm_date_time = reminder.at.to_string();
+        row.sent_or_received = "Sent".to_owned();
+        row.mode = match reminder.mode {
+            Some(ReminderMode::Text) => "Text",
+            Some(ReminderMode::Email) => "Email",
+            Some(ReminderMode::EmailAndText) => "EmailAndText",
+            Some(ReminderMode::Phone) => "Phone",
+            Some(ReminderMode::PhoneAndText) => "PhoneAndText",
+            Some(ReminderMode::Mail) => "Mail",
+            Some(ReminderMode::InPerson) => "InPerson",
+            _ => "None",
+        }
+        .to_owned();
+        let usage = match reminder.usage {
+            ReminderUsage::Recall => "RECALL",
+            ReminderUsage::Reactivation => "REACT",
+            ReminderUsage::Appointment => "APPT",
+            _ => "MISC",
+        };
+        let types = self.practice.definitions();
+        row.comm_type = types
+            .iter()
+            .find(|row| row.category == 27 && row.item_value == usage)
+            .unwrap()
+            .def_num;
     }
 
     fn spoil(&self, record: &Record, word: &str) {
@@ -161,7 +214,7 @@ impl Office {
             RecordKind::Appointment => self
                 .practice
                 .update_appointment(key, |row| word.clone_into(&mut row.apt_status)),
-            RecordKind::OptOut => panic!("no kind of this office"),
+            RecordKind::OptOut | RecordKind::Reminder => panic!("no kind of this office"),
         };
     }
 }
@@ -332,6 +385,9 @@ impl SourceHarness for Office {
                 self.practice.opt_out(native, 0, 0);
                 self.practice.may_contact_again(native);
             }
+            RecordKind::Reminder => {
+                self.practice.delete_commlog(native);
+            }
         }
         Ok(())
     }
@@ -392,6 +448,10 @@ impl SourceHarness for Office {
         self.practice.advance(by);
     }
 
+    fn wall_clock(&self) -> Option<NaiveDateTime> {
+        Some(self.practice.now())
+    }
+
     async fn turn_back(&self, by: Duration) -> Supported {
         let back = TimeDelta::from_std(by).unwrap();
         self.practice.set_clock(self.practice.now() - back);
@@ -403,7 +463,10 @@ impl SourceHarness for Office {
             RecordKind::Appointment => {
                 Supported::No("a visit's number is never given again, and its deletion stays told")
             }
-            RecordKind::Patient | RecordKind::Recall | RecordKind::OptOut => Supported::Yes,
+            RecordKind::Patient
+            | RecordKind::Recall
+            | RecordKind::OptOut
+            | RecordKind::Reminder => Supported::Yes,
         }
     }
 
@@ -479,6 +542,10 @@ macro_rules! otherwise {
 
             fn advance(&self, by: Duration) {
                 self.0.advance(by);
+            }
+
+            fn wall_clock(&self) -> Option<NaiveDateTime> {
+                self.0.wall_clock()
             }
 
             async fn turn_back(&self, by: Duration) -> Supported {

@@ -54,7 +54,7 @@ fn kind(kind: RecordKind) -> &'static str {
     match kind {
         RecordKind::Patient => "patient",
         RecordKind::Recall => "recall",
-        RecordKind::Appointment | RecordKind::OptOut => "none",
+        RecordKind::Appointment | RecordKind::OptOut | RecordKind::Reminder => "none",
     }
 }
 
@@ -87,7 +87,7 @@ fn row(record: &Record) -> Value {
             "booked": recall.scheduled,
             "off": recall.disabled,
         }),
-        Record::Appointment(_) | Record::OptOut(_) => Value::Null,
+        Record::Appointment(_) | Record::OptOut(_) | Record::Reminder(_) => Value::Null,
     }
 }
 
@@ -184,7 +184,7 @@ impl SourceHarness for Practice {
                 recall.held_for_balance = false;
                 recall.urgent = false;
             }
-            Record::Appointment(_) | Record::OptOut(_) => {}
+            Record::Appointment(_) | Record::OptOut(_) | Record::Reminder(_) => {}
         }
         record
     }

@@ -37,6 +37,10 @@ pub struct Appointment {
     /// Start, by the practice's wall clock. None while not on the book.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<NaiveDateTime>,
+    /// Set complete, but nothing was done: what stands on it says only that the
+    /// patient missed or cancelled it. Not every practice tells that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub missed: bool,
     /// Length in minutes, when known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minutes: Option<u32>,
@@ -58,6 +62,11 @@ pub struct Appointment {
 }
 
 impl Appointment {
+    /// The patient was seen: it is complete, and not for show.
+    pub fn was_kept(&self) -> bool {
+        self.status == AppointmentStatus::Complete && !self.missed
+    }
+
     /// On the book for `today` or later.
     pub fn is_upcoming(&self, today: NaiveDate) -> bool {
         self.status == AppointmentStatus::Scheduled

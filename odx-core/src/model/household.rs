@@ -4,7 +4,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::id::HouseholdKey;
-use crate::model::{Appointment, Channel, ConsentState, OptOut, Patient, Recall, consent};
+use crate::model::{
+    Appointment, Channel, ConsentState, OptOut, Patient, Recall, Reminder, consent,
+};
 
 /// A record in the mirror, with what the mirror knows about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +67,8 @@ pub struct Member {
     /// The noes that the practice keeps beside the patient. A gone one is left
     /// out: it denies nothing. One that cannot be read denies everything.
     pub opt_out: Option<OptOut>,
+    /// What the practice itself has sent them of late, by key. Gone ones are left out.
+    pub reminders: Vec<Reminder>,
     /// What the office's opt-outs say about their addresses, whichever CRM or
     /// gateway recorded them.
     pub blocked: Blocked,
@@ -151,6 +155,7 @@ mod tests {
             },
             recalls: Vec::new(),
             appointments: Vec::new(),
+            reminders: Vec::new(),
             blocked,
             stops: Vec::new(),
         }

@@ -10,6 +10,7 @@ mod opt_out;
 mod patient;
 mod recall;
 mod record;
+mod reminder;
 
 pub use appointment::{Appointment, AppointmentStatus};
 pub use consent::{Channel, ConsentState, Origin, Permission, Statement, consent};
@@ -21,3 +22,4 @@ pub use opt_out::OptOut;
 pub use patient::{Patient, PatientStatus};
 pub use recall::Recall;
 pub use record::{BadRecord, Record, RecordKey, RecordKind};
+pub use reminder::{Reminder, ReminderMode, ReminderUsage};

@@ -31,7 +31,8 @@ pub struct Recall {
     /// Hidden until this day; on the day itself it shows again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snoozed_until: Option<NaiveDate>,
-    /// Hidden until the family's balance falls.
+    /// Hidden until the family's balance falls. It is held for as long as the
+    /// practice says so: balances are not read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held_for_balance: bool,
     /// Wanted as soon as possible.

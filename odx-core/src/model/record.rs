@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::hash::LedgerHash;
-use crate::id::{AppointmentKey, PatientKey, RecallKey};
-use crate::model::{Appointment, OptOut, Patient, Recall};
+use crate::id::{AppointmentKey, PatientKey, RecallKey, ReminderKey};
+use crate::model::{Appointment, OptOut, Patient, Recall, Reminder};
 
 /// The kinds of record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -18,11 +18,19 @@ pub enum RecordKind {
     Appointment,
     /// [`OptOut`]
     OptOut,
+    /// [`Reminder`]
+    Reminder,
 }
 
 impl RecordKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Patient, Self::Recall, Self::Appointment, Self::OptOut];
+    pub const ALL: [Self; 5] = [
+        Self::Patient,
+        Self::Recall,
+        Self::Appointment,
+        Self::OptOut,
+        Self::Reminder,
+    ];
 
     /// A stable number for stores.
     pub const fn code(self) -> u8 {
@@ -31,6 +39,7 @@ impl RecordKind {
             Self::Recall => 1,
             Self::Appointment => 2,
             Self::OptOut => 3,
+            Self::Reminder => 4,
         }
     }
 
@@ -41,6 +50,7 @@ impl RecordKind {
             Self::Recall => "recalls",
             Self::Appointment => "appointments",
             Self::OptOut => "opt-outs",
+            Self::Reminder => "reminders",
         }
     }
 }
@@ -56,6 +66,8 @@ pub enum RecordKey {
     Appointment(AppointmentKey),
     /// An opt-out: the key of its patient.
     OptOut(PatientKey),
+    /// A reminder.
+    Reminder(ReminderKey),
 }
 
 impl RecordKey {
@@ -66,6 +78,7 @@ impl RecordKey {
             RecordKind::Recall => Self::Recall(RecallKey::new(native)),
             RecordKind::Appointment => Self::Appointment(AppointmentKey::new(native)),
             RecordKind::OptOut => Self::OptOut(PatientKey::new(native)),
+            RecordKind::Reminder => Self::Reminder(ReminderKey::new(native)),
         }
     }
 
@@ -76,6 +89,7 @@ impl RecordKey {
             Self::Recall(_) => RecordKind::Recall,
             Self::Appointment(_) => RecordKind::Appointment,
             Self::OptOut(_) => RecordKind::OptOut,
+            Self::Reminder(_) => RecordKind::Reminder,
         }
     }
 
@@ -86,6 +100,7 @@ impl RecordKey {
             Self::Recall(key) => key.native(),
             Self::Appointment(key) => key.native(),
             Self::OptOut(key) => key.native(),
+            Self::Reminder(key) => key.native(),
         }
     }
 }
@@ -105,6 +120,8 @@ pub enum Record {
     Appointment(Appointment),
     /// Noes that are kept beside the patient.
     OptOut(OptOut),
+    /// That the practice reached a patient.
+    Reminder(Reminder),
 }
 
 impl Record {
@@ -115,6 +132,7 @@ impl Record {
             Self::Recall(_) => RecordKind::Recall,
             Self::Appointment(_) => RecordKind::Appointment,
             Self::OptOut(_) => RecordKind::OptOut,
+            Self::Reminder(_) => RecordKind::Reminder,
         }
     }
 
@@ -125,6 +143,7 @@ impl Record {
             Self::Recall(recall) => RecordKey::Recall(recall.key.clone()),
             Self::Appointment(appointment) => RecordKey::Appointment(appointment.key.clone()),
             Self::OptOut(opt_out) => RecordKey::OptOut(opt_out.patient.clone()),
+            Self::Reminder(reminder) => RecordKey::Reminder(reminder.key.clone()),
         }
     }
 
@@ -135,6 +154,7 @@ impl Record {
             Self::Recall(recall) => recall.key.native(),
             Self::Appointment(appointment) => appointment.key.native(),
             Self::OptOut(opt_out) => opt_out.patient.native(),
+            Self::Reminder(reminder) => reminder.key.native(),
         }
     }
 
@@ -145,6 +165,7 @@ impl Record {
             Self::Recall(recall) => recall.patient.native(),
             Self::Appointment(appointment) => appointment.patient.native(),
             Self::OptOut(opt_out) => opt_out.patient.native(),
+            Self::Reminder(reminder) => reminder.patient.native(),
         }
     }
 
@@ -156,6 +177,7 @@ impl Record {
             Self::Recall(recall) => serde_json::to_writer(&mut *body, recall)?,
             Self::Appointment(appointment) => serde_json::to_writer(&mut *body, appointment)?,
             Self::OptOut(opt_out) => serde_json::to_writer(&mut *body, opt_out)?,
+            Self::Reminder(reminder) => serde_json::to_writer(&mut *body, reminder)?,
         }
         Ok(LedgerHash::of(body))
     }

@@ -75,7 +75,7 @@ pub(super) fn is_closed(member: &Member) -> bool {
 
 /// A visit at which something was done.
 pub(super) fn was_seen(visit: &Appointment) -> bool {
-    visit.status == AppointmentStatus::Complete
+    visit.was_kept()
 }
 
 /// When a visit ended, by the practice's wall clock.

@@ -22,7 +22,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::broken;
 use crate::hash::{IdempotencyKey, LedgerHash};
 use crate::id::{ExternalId, HouseholdKey, OutletId, SinkId, SourceId};
-use crate::model::{Blocked, Channel, HouseholdView, Member, RecordKind};
+use crate::model::{Blocked, Channel, HouseholdView, Member, RecordKind, Reminder};
 use crate::push::Delivery;
 use crate::sink::{Account, Suppression};
 use crate::source::{Change, Cursor, Position};
@@ -57,6 +57,8 @@ struct Source {
     last_seen: LastSeen,
     records: BTreeMap<(RecordKind, String), Stored>,
     unreadable: BTreeMap<(RecordKind, String), u64>,
+    /// Since when a reminder could not be read.
+    unread: BTreeMap<String, DateTime<Utc>>,
     listing: BTreeMap<RecordKind, u64>,
     runs: Vec<(DateTime<Utc>, String)>,
     inbox: Vec<Delivery>,
@@ -197,6 +199,25 @@ impl Source {
                 .get(&(RecordKind::Patient, parent.to_owned()))
                 .map(|patient| patient.parent.clone()),
         }
+    }
+
+    /// Reminders that have had their time leave without a trace.
+    fn let_go(&mut self, today: NaiveDate, now: DateTime<Utc>) {
+        let from = Reminder::kept_from(today);
+        let kind = RecordKind::Reminder;
+        self.records
+            .retain(|(k, _), stored| *k != kind || stored.changed_on >= from);
+        let since = now - chrono::TimeDelta::days(Reminder::KEPT.into());
+        let Self {
+            unreadable, unread, ..
+        } = self;
+        unread.retain(|native, at| {
+            let known = (kind, native.clone());
+            if *at < since {
+                unreadable.remove(&known);
+            }
+            unreadable.contains_key(&known)
+        });
     }
 
     fn live(&self, kind: RecordKind) -> u64 {
@@ -385,6 +406,10 @@ impl StateStore for MemoryStore {
                         known.missed = false;
                     }
                     let opt_out = (key.0 == RecordKind::OptOut).then(|| key.1.clone());
+                    if key.0 == RecordKind::Reminder {
+                        let at = source.unread.entry(key.1.clone());
+                        at.or_insert(commit.now);
+                    }
                     let known = source.unreadable.insert(key, seen);
                     if let (Some(patient), None) = (opt_out, known) {
                         raised.extend(source.household(RecordKind::OptOut, &patient));
@@ -441,6 +466,7 @@ impl StateStore for MemoryStore {
         }
         if commit.delivered.is_empty() {
             if let Position::CaughtUp(_) = commit.page.position {
+                source.let_go(commit.today, commit.now);
                 source.imported = true;
                 source.last_seen.success = Some(commit.now);
             }
@@ -744,6 +770,7 @@ fn gather(
                 recalls: Vec::new(),
                 appointments: Vec::new(),
                 opt_out: None,
+                reminders: Vec::new(),
                 blocked: Blocked::default(),
                 stops: Vec::new(),
             };

@@ -86,11 +86,12 @@ pub struct LastSeen {
 impl LastSeen {
     /// When the kind whose complete listing is the longest ago was last listed.
     /// Opt-outs do not count: a practice may stop showing them, and everything
-    /// else need not be listed again and again for that.
+    /// else need not be listed again and again for that. Nor do reminders: nobody
+    /// owes a listing of them.
     pub fn swept_at(&self) -> Option<DateTime<Utc>> {
         let listed = self.listed.iter();
         listed
-            .filter(|(kind, _)| **kind != RecordKind::OptOut)
+            .filter(|(kind, _)| !matches!(kind, RecordKind::OptOut | RecordKind::Reminder))
             .map(|(_, at)| *at)
             .min()
     }
@@ -330,6 +331,15 @@ pub struct AckCommit {
     pub disclosed: Vec<Disclosure>,
 }
 
+/// Most practices show no reminders, and their reports need not say so.
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+const fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
 /// Sizes, for reports.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
@@ -341,6 +351,9 @@ pub struct Counts {
     pub appointments: u64,
     /// Opt-outs in the mirror.
     pub opt_outs: u64,
+    /// Reminders in the mirror.
+    #[serde(skip_serializing_if = "is_none")]
+    pub reminders: u64,
     /// Rows that cannot be read now.
     pub unreadable: u64,
     /// Records the sink holds.
@@ -368,6 +381,7 @@ impl Counts {
             RecordKind::Recall => &mut self.recalls,
             RecordKind::Appointment => &mut self.appointments,
             RecordKind::OptOut => &mut self.opt_outs,
+            RecordKind::Reminder => &mut self.reminders,
         }
     }
 }
@@ -390,7 +404,9 @@ pub trait StateStore: Debug + Send + Sync + 'static {
     async fn open_run(&self, opening: &Opening) -> Result<SourceState>;
 
     /// Stores a page and moves the cursor, in one transaction. Raises the
-    /// generation of every household whose records changed.
+    /// generation of every household whose records changed. With a page that ends
+    /// a pass, reminders that have had their time are let go, which is no change
+    /// of anybody: see [`Reminder`](crate::model::Reminder).
     ///
     /// # Errors
     /// [`ErrorKind::Superseded`](crate::ErrorKind::Superseded) also if the

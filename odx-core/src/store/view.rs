@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hash::hex;
 use crate::id::{ExternalIds, IdScheme};
 use crate::model::{
-    Appointment, Channel, Kept, Label, Member, OptOut, Patient, Recall, RecordKind, Stop,
+    Appointment, Channel, Kept, Label, Member, OptOut, Patient, Recall, RecordKind, Reminder, Stop,
 };
 use crate::outreach::Address;
 use crate::policy::TagMap;
@@ -171,7 +171,8 @@ pub(super) fn hang(member: &mut Member, row: &Row<'_>) -> Result<()> {
             member.appointments.push(decode::<Appointment>(row.body)?)
         }
         RecordKind::OptOut if !row.gone => member.opt_out = Some(decode::<OptOut>(row.body)?),
-        RecordKind::Appointment | RecordKind::OptOut => {}
+        RecordKind::Reminder if !row.gone => member.reminders.push(decode::<Reminder>(row.body)?),
+        RecordKind::Appointment | RecordKind::OptOut | RecordKind::Reminder => {}
     }
     Ok(())
 }
@@ -189,6 +190,7 @@ pub(super) fn order(member: &mut Member) {
         .recalls
         .sort_by(|a, b| a.record.key.cmp(&b.record.key));
     member.appointments.sort_by(|a, b| a.key.cmp(&b.key));
+    member.reminders.sort_by(|a, b| a.key.cmp(&b.key));
 }
 
 /// Gives a member the stops that concern them.
@@ -224,7 +226,7 @@ pub(super) fn count_statuses(
         }
         RecordKind::Recall => labels(&decode::<Recall>(body)?.labels),
         RecordKind::Appointment => labels(&decode::<Appointment>(body)?.labels),
-        RecordKind::OptOut => {}
+        RecordKind::OptOut | RecordKind::Reminder => {}
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ pub mod conformance;
 pub use canary::Canaries;
 pub use clock::TestClock;
 pub use mutants::Mutants;
-pub use people::{opt_out, patient, recall};
+pub use people::{opt_out, patient, recall, reminder};
 pub use sink::{MemorySink, SinkFault};
 pub use source::{MemorySource, SourceFault};
 pub use transcript::Transcript;

@@ -1,8 +1,9 @@
-use chrono::NaiveDate;
+use chrono::{NaiveDate, NaiveDateTime};
 
-use crate::id::{HouseholdKey, PatientKey, RecallKey};
+use crate::id::{HouseholdKey, PatientKey, RecallKey, ReminderKey};
 use crate::model::{
-    Channel, OptOut, Origin, Patient, PatientStatus, Permission, Phone, Recall, Statement,
+    Channel, OptOut, Origin, Patient, PatientStatus, Permission, Phone, Recall, Reminder,
+    ReminderMode, ReminderUsage, Statement,
 };
 use crate::phi::Phi;
 
@@ -58,5 +59,16 @@ pub fn opt_out(patient: &str, channels: &[Channel]) -> OptOut {
     OptOut {
         patient: PatientKey::new(patient),
         statements: channels.iter().map(no).collect(),
+    }
+}
+
+/// That the practice sent this patient a text about a recall.
+pub fn reminder(key: &str, patient: &str, at: NaiveDateTime) -> Reminder {
+    Reminder {
+        key: ReminderKey::new(key),
+        patient: PatientKey::new(patient),
+        at,
+        mode: Some(ReminderMode::Text),
+        usage: ReminderUsage::Recall,
     }
 }

@@ -285,9 +285,10 @@ impl PracticeSource for MemorySource {
             .filter_map(|(_, record)| record.clone())
             .filter(|record| match record {
                 Record::Patient(known) => known.key == *patient,
-                Record::Recall(_) | Record::Appointment(_) | Record::OptOut(_) => {
-                    record.parent() == patient.native()
-                }
+                Record::Recall(_)
+                | Record::Appointment(_)
+                | Record::OptOut(_)
+                | Record::Reminder(_) => record.parent() == patient.native(),
             })
             .map(Change::Upsert)
             .chain(bad.into_iter().map(Change::Unreadable))

@@ -179,6 +179,11 @@ impl Faulty {
                 (known || !self.is(Plant::EarlyOptOutDropped))
                     .then_some(Change::Upsert(Record::OptOut(opt_out)))
             }
+            Change::Upsert(Record::Reminder(reminder)) => {
+                let known = notes.known.contains_key(reminder.patient.native());
+                (known || !self.is(Plant::EarlyReminderDropped))
+                    .then_some(Change::Upsert(Record::Reminder(reminder)))
+            }
             Change::Unreadable(bad)
                 if bad.kind == RecordKind::OptOut
                     && self.is(Plant::UnreadOptOutStillReadAsBefore) =>
@@ -278,6 +283,11 @@ impl StateStore for Faulty {
         }
         if self.is(Plant::OptOutsNeverSwept) {
             commit.page.swept.retain(|swept| *swept != opt_outs);
+        }
+        if self.is(Plant::RemindersKeptForEver) {
+            // To this store it is always the first day.
+            commit.now = DateTime::<Utc>::UNIX_EPOCH;
+            commit.today = commit.now.date_naive();
         }
         if self.is(Plant::NoBrake) {
             commit.brake.floor = u64::MAX;

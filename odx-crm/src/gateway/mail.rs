@@ -79,7 +79,7 @@ impl<'a> Mail<'a> {
         if message
             .unsubscribe
             .as_ref()
-            .is_some_and(|url| !is_safe(url))
+            .is_some_and(|url| !is_safe(url.expose()))
         {
             return refused(
                 ErrorKind::Config,

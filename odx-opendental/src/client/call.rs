@@ -86,7 +86,6 @@ pub(crate) enum Call {
         patient: i64,
         offset: u64,
     },
-    #[allow(dead_code, reason = "for those who count reminders")]
     Commlogs {
         since: NaiveDateTime,
         offset: u64,

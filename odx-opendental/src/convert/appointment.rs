@@ -62,6 +62,8 @@ pub(crate) fn convert(
         patient: PatientKey::new(patient),
         status,
         start,
+        missed: status == AppointmentStatus::Complete
+            && (row.missed || reference.is_missed(row.proc_descript.get())),
         minutes: (steps > 0).then(|| steps.saturating_mul(MINUTES_PER_STEP)),
         hygiene,
         clinic: foreign_key("ClinicNum", row.clinic_num)?,
@@ -95,6 +97,8 @@ fn status(word: &str) -> Result<AppointmentStatus, Fault> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use odx_core::model::Label;
     use serde_json::{Value, json};
 
@@ -204,6 +208,39 @@ mod tests {
             provider(json!({"IsHygiene": "true", "ProvHyg": 0})).as_deref(),
             Some("1")
         );
+    }
+
+    #[test]
+    fn a_completed_visit_that_holds_only_the_code_of_a_missed_one_was_not_kept() {
+        let visit = |codes: &[&str], text: &str, status: &str| {
+            let codes: Vec<_> = codes.iter().map(|&code| code.to_owned()).collect();
+            let reference = Arc::new(Reference::default()).knowing(&codes);
+            let row =
+                json!({"AptNum": 18, "PatNum": 17, "AptStatus": status, "ProcDescript": text});
+            let raw = serde_json::value::to_raw_value(&row).unwrap();
+            match appointment(&raw, &reference) {
+                Change::Upsert(Record::Appointment(visit)) => visit,
+                other => panic!("{other:?}"),
+            }
+        };
+        let codes = ["Missed", "Canc"];
+        for (text, missed) in [
+            ("Missed", true),
+            ("canc", true),
+            ("PerEx, Pro", false),
+            // Something was done as well.
+            ("Missed, PerEx", false),
+            ("", false),
+        ] {
+            let complete = visit(&codes, text, "Complete");
+            assert_eq!(complete.missed, missed, "{text}");
+            assert_eq!(complete.was_kept(), !missed, "{text}");
+            // Nobody knows the office's words.
+            assert!(visit(&[], text, "Complete").was_kept());
+            // A broken one says so itself.
+            let broken = visit(&codes, text, "Broken");
+            assert!(!broken.missed && !broken.was_kept());
+        }
     }
 
     #[test]

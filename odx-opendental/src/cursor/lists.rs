@@ -73,12 +73,12 @@ impl Feed {
             .unwrap_or_default();
         let full = list.since.is_none();
         let stage = self.stage();
-        let patients = self.patients.at;
+        let others = self.office_clock();
         if let Some(mark) = self.mark().filter(|_| complete) {
-            // An empty answer holds no clock: the old mark stays. Rows of recalls
-            // tell none; patients were read before them in the same pass.
+            // An empty answer holds no clock: the old mark stays. Rows of recalls and
+            // of comm logs tell none; others were read before them in the same pass.
             let clock = match stage {
-                Stage::Recalls => patients,
+                Stage::Recalls | Stage::Reminders => others,
                 _ => list.clock,
             };
             mark.at = clock.or(mark.at);
@@ -105,6 +105,7 @@ impl Feed {
             Stage::Patients => Some(&mut self.patients),
             Stage::Appointments => Some(&mut self.appointments),
             Stage::Recalls => Some(&mut self.recalls),
+            Stage::Reminders => Some(&mut self.reminders),
             _ => None,
         }
     }

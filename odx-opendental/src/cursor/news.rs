@@ -22,6 +22,7 @@ impl Feed {
         };
         if let Some(state) = &page.state {
             pass.at = Some(state.at);
+            feed.missed.clone_from(&state.missed);
             if pass.reach != Reach::Changes && pass.route == Route::Queries {
                 // Everybody is about to be listed, opt-outs and all.
                 feed.opt_outs = Some(state.opt_outs.clone());

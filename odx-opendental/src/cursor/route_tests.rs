@@ -11,6 +11,7 @@ fn terms(queries: bool) -> Terms {
     Terms {
         queries,
         history: true,
+        reminders: Reminders::Off,
         page: 100,
         overlap: Overlap::fixed(TimeDelta::minutes(5), DateTime::UNIX_EPOCH),
     }
@@ -35,6 +36,7 @@ fn news(at: NaiveDateTime, opt_outs: &str, items: Vec<Item>) -> NewsPage {
         at,
         utc_offset: Some(0),
         opt_outs: opt_outs.to_owned(),
+        missed: Vec::new(),
     });
     page.clock = Some(at);
     page

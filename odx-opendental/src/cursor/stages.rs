@@ -6,7 +6,7 @@ use odx_core::model::RecordKind;
 use serde::{Deserialize, Serialize};
 
 use super::{Feed, Listing, Mark, Pass, Step};
-use crate::plan::Terms;
+use crate::plan::{Reminders, Terms};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,6 +54,8 @@ pub(crate) enum Stage {
     Recalls,
     /// The recalls of one patient after another, by list.
     Touched,
+    /// What the office sent.
+    Reminders,
     /// One patient after another, whole.
     Again,
     /// Whether the reference data changed.
@@ -63,25 +65,32 @@ pub(crate) enum Stage {
 pub(super) const fn of(route: Route, reach: Reach) -> &'static [Stage] {
     use Stage::{
         Again, Appointments, Deleted, Joined, News, OptOuts, Patients, Recalls, RecallsChanged,
-        Signals, Touched,
+        Reminders, Signals, Touched,
     };
     match (route, reach) {
-        (Route::Lists, Reach::First) => &[Patients, Appointments, Recalls, Again],
+        (Route::Lists, Reach::First) => &[Patients, Appointments, Recalls, Reminders, Again],
         (Route::Lists, Reach::Changes) => &[
             Patients,
             Appointments,
             Deleted,
             Touched,
             Recalls,
+            Reminders,
             Again,
             Signals,
         ],
-        (Route::Lists, Reach::Everything) => {
-            &[Patients, Appointments, Deleted, Recalls, Touched, Again]
-        }
+        (Route::Lists, Reach::Everything) => &[
+            Patients,
+            Appointments,
+            Deleted,
+            Recalls,
+            Touched,
+            Reminders,
+            Again,
+        ],
         (Route::Lists, Reach::Errand) => &[Touched, Recalls, Again],
         // News first: its clock and its digest are older than what is read then.
-        (Route::Queries, Reach::First) => &[News, Joined, Touched, Again],
+        (Route::Queries, Reach::First) => &[News, Joined, Touched, Reminders, Again],
         (Route::Both, Reach::First | Reach::Everything) => &[
             News,
             Patients,
@@ -89,6 +98,7 @@ pub(super) const fn of(route: Route, reach: Reach) -> &'static [Stage] {
             Recalls,
             OptOuts,
             Touched,
+            Reminders,
             Again,
         ],
         (Route::Queries | Route::Both, Reach::Changes) => &[
@@ -98,10 +108,13 @@ pub(super) const fn of(route: Route, reach: Reach) -> &'static [Stage] {
             OptOuts,
             RecallsChanged,
             Touched,
+            Reminders,
             Again,
             Signals,
         ],
-        (Route::Queries, Reach::Everything) => &[News, Joined, Appointments, Touched, Again],
+        (Route::Queries, Reach::Everything) => {
+            &[News, Joined, Appointments, Touched, Reminders, Again]
+        }
         (Route::Queries | Route::Both, Reach::Errand) => &[RecallsChanged, Touched, Again],
     }
 }
@@ -216,6 +229,10 @@ impl Feed {
             Stage::Touched => {
                 !self.cut.is_empty() || (pass.route == Route::Lists && !self.touched.is_empty())
             }
+            // Nobody was reached where there is nobody.
+            Stage::Reminders => {
+                matches!(terms.reminders, Reminders::Of(_)) && self.office_clock().is_some()
+            }
             Stage::Again => !self.again.is_empty(),
             Stage::Signals => self.signals.is_some(),
             Stage::Joined | Stage::Patients | Stage::Appointments | Stage::News => true,
@@ -275,6 +292,14 @@ impl Feed {
             }
             Stage::Appointments => delta(&self.appointments),
             Stage::Deleted => self.pass.as_ref().and_then(|pass| pass.since),
+            // No listing of them is owed, so what is known is not read again. What was
+            // written before was of before, or is of no use any more.
+            Stage::Reminders => {
+                let from = self.reminders_from(terms);
+                let known = self.reminders.at.filter(|_| !self.reminders.unproven);
+                let since = known.and_then(|at| terms.overlap.since(at));
+                Some(since.map_or(from, |since| since.max(from)))
+            }
             // Compared strictly, at a grain of seconds.
             Stage::Signals => self
                 .signals
@@ -285,7 +310,9 @@ impl Feed {
             pass.stage = stage;
             pass.after = 0;
             pass.news = None;
-            pass.list = Listing::begin(since, reach == Reach::First);
+            // Pages of reminders are few: with overlap they need not be read twice.
+            let plain = reach == Reach::First && stage != Stage::Reminders;
+            pass.list = Listing::begin(since, plain);
         }
     }
 }

@@ -15,6 +15,7 @@ fn terms() -> Terms {
     Terms {
         queries: false,
         history: true,
+        reminders: Reminders::Off,
         page: 100,
         overlap: Overlap::fixed(OVERLAP, chrono::DateTime::UNIX_EPOCH),
     }

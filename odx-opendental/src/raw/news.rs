@@ -41,6 +41,9 @@ pub struct State {
     pub utc_offset: Option<i32>,
     /// Differs from the one before exactly when an opt-out changed.
     pub opt_outs: String,
+    /// How the office abbreviates the codes of missed and cancelled visits, as far
+    /// as it does.
+    pub missed: Vec<String>,
 }
 
 /// Something that happened.
@@ -121,6 +124,10 @@ struct Row<'a> {
     utc_offset: Int,
     #[serde(borrow)]
     digest: Text<'a>,
+    #[serde(borrow)]
+    missed: Text<'a>,
+    #[serde(borrow)]
+    cancelled: Text<'a>,
 }
 
 impl Row<'_> {
@@ -136,6 +143,11 @@ impl Row<'_> {
                 at,
                 utc_offset: offset(self.utc_offset),
                 opt_outs: digest.to_owned(),
+                missed: [&self.missed, &self.cancelled]
+                    .map(|text| text.get().to_owned())
+                    .into_iter()
+                    .filter(|text| !text.is_empty())
+                    .collect(),
             })
     }
 

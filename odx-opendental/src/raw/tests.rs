@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use odx_core::model::{Channel, ConsentState, Record, consent};
 use proptest::prelude::*;
 use serde_json::value::to_raw_value;
@@ -17,7 +19,7 @@ fn reference() -> Reference {
     reference
         .learn_recall_types(br#"[{"RecallTypeNum": 1, "Description": "Prophy"}]"#)
         .unwrap();
-    reference
+    Reference::clone(&Arc::new(reference).knowing(&["Missed".to_owned()]))
 }
 
 fn boxed(rows: &[Value]) -> Vec<Box<RawValue>> {
@@ -279,7 +281,7 @@ proptest! {
     fn an_appointment_is_the_same_by_list_and_packed(
         key in 1..i64::MAX, status in 1..9_usize, steps in 0..200_usize,
         keys in prop::array::uniform4(0..3_i64), confirmed in prop::sample::select(vec![0, 19, 5]),
-        unscheduled in prop::sample::select(vec![0, 142]), hygiene: bool, day in days(),
+        unscheduled in prop::sample::select(vec![0, 142]), hygiene: bool, missed: bool, day in days(),
     ) {
         let [op, dentist, hygienist, clinic] = keys;
         let at = format!("{} {}", date(day), if day.is_some() { "09:10:00" } else { "00:00:00" });
@@ -290,11 +292,12 @@ proptest! {
             "ProvNum": dentist, "ProvHyg": hygienist, "AptDateTime": at,
             "UnschedStatus": unscheduled,
             "unschedStatus": if unscheduled == 142 { "Mailed" } else { "" },
-            "ClinicNum": clinic, "IsHygiene": hygiene.to_string(), "Note": "note-canary"
+            "ClinicNum": clinic, "IsHygiene": hygiene.to_string(), "Note": "note-canary",
+            "ProcDescript": if missed { "Missed" } else { "PerEx" }
         });
         let packed = format!(
             "1:{key}|{status}|{steps}|{confirmed}|{op}|{dentist}|{hygienist}|{at}|{unscheduled}|\
-             {clinic}|{}|", u8::from(hygiene)
+             {clinic}|{}|{}|", u8::from(hygiene), u8::from(missed)
         );
         let list = listed(&list, convert::appointment);
         prop_assert!(matches!(list, Change::Upsert(_)), "{:?}", list);
@@ -386,11 +389,15 @@ fn a_packed_row_with_an_unknown_number_is_unreadable_by_its_own_key() {
         assert!(reason.starts_with(field), "{reason}");
     }
     for (booked, field) in [
-        ("1:7|0|4|0|0|0|0|2026-01-02 09:00:00|0|0|0|", "AptStatus"),
-        ("1:7|9|4|0|0|0|0|2026-01-02 09:00:00|0|0|0|", "AptStatus"),
-        ("1:7|1|999|0|0|0|0|2026-01-02 09:00:00|0|0|0|", "Pattern"),
-        ("1:7|1|4|0|0|0|0|2026-01-02 09:00|0|0|0|", "AptDateTime"),
-        ("1:7|1|4|0|0|0|0|2026-01-02 09:00:00|0|0|3|", "IsHygiene"),
+        ("1:7|0|4|0|0|0|0|2026-01-02 09:00:00|0|0|0|0|", "AptStatus"),
+        ("1:7|9|4|0|0|0|0|2026-01-02 09:00:00|0|0|0|0|", "AptStatus"),
+        ("1:7|1|999|0|0|0|0|2026-01-02 09:00:00|0|0|0|0|", "Pattern"),
+        ("1:7|1|4|0|0|0|0|2026-01-02 09:00|0|0|0|0|", "AptDateTime"),
+        ("1:7|1|4|0|0|0|0|2026-01-02 09:00:00|0|0|3|0|", "IsHygiene"),
+        (
+            "1:7|1|4|0|0|0|0|2026-01-02 09:00:00|0|0|0|3|",
+            "ProcDescript",
+        ),
     ] {
         let (key, reason) = reason("0:", booked);
         assert_eq!(key, "7");

@@ -171,6 +171,7 @@ fn visit(fields: [&str; VISIT_FIELDS], patient: i64) -> Result<wire::Appointment
         unscheduled,
         clinic,
         hygiene,
+        missed,
     ] = fields;
     let steps = int(steps)
         .get()
@@ -194,6 +195,11 @@ fn visit(fields: [&str; VISIT_FIELDS], patient: i64) -> Result<wire::Appointment
         unsched_status_text: Text::default(),
         clinic_num: int(clinic),
         is_hygiene: flag(hygiene),
+        // The server has looked at it.
+        proc_descript: Text::default(),
+        missed: flag(missed)
+            .get()
+            .ok_or(Fault("ProcDescript", "is no code"))?,
     })
 }
 

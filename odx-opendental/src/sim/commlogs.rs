@@ -173,6 +173,17 @@ impl Practice {
         must(self.store().all(&of_patient(pat_num)))
     }
 
+    /// Changes a comm log and restamps it. False when there is no such row.
+    pub fn update_commlog(&self, commlog_num: i64, edit: impl FnOnce(&mut CommlogRow)) -> bool {
+        self.update(commlog_num, edit).is_some()
+    }
+
+    /// Deletes a comm log as staff would: nothing tells of it. False when there is
+    /// no such row.
+    pub fn delete_commlog(&self, commlog_num: i64) -> bool {
+        must(self.store().remove::<CommlogRow>(commlog_num))
+    }
+
     /// Adds a comm log as staff would, and returns the key.
     pub fn add_commlog(&self, mut row: CommlogRow) -> i64 {
         let now = stamp(self.now());

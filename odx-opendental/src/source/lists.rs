@@ -22,6 +22,7 @@ fn facts(stage: Stage, rows: &[&RawValue]) -> Facts {
         Stage::Deleted => convert::page_key(RecordKind::Appointment, raw, |row| row.hist_appt_num),
         Stage::Recalls => convert::page_key(RecordKind::Recall, raw, |row| row.recall_num),
         Stage::Signals => convert::page_key(RecordKind::Recall, raw, |row| row.signal_num),
+        Stage::Reminders => convert::page_key(RecordKind::Reminder, raw, |row| row.commlog_num),
         _ => convert::page_key(RecordKind::Patient, raw, |row| row.pat_num),
     };
     Facts {
@@ -39,7 +40,9 @@ fn facts(stage: Stage, rows: &[&RawValue]) -> Facts {
 /// changed.
 const fn can_do_without(stage: Stage, failure: ErrorKind) -> bool {
     match stage {
-        Stage::Deleted => matches!(failure, ErrorKind::Config | ErrorKind::Permission),
+        Stage::Deleted | Stage::Reminders => {
+            matches!(failure, ErrorKind::Config | ErrorKind::Permission)
+        }
         Stage::Signals => !matches!(failure, ErrorKind::Credentials | ErrorKind::RateLimited),
         _ => false,
     }
@@ -56,11 +59,7 @@ impl OpenDental {
         let stage = feed.stage();
         let answer = match self.list(&feed.call()).await {
             Err(error) if can_do_without(stage, error.kind()) => {
-                tracing::warn!(
-                    failure = error.chain(),
-                    ?stage,
-                    "noticed by full passes only"
-                );
+                tracing::warn!(failure = error.chain(), ?stage, "left out");
                 return page(Vec::new(), feed.skip(terms));
             }
             answer => answer?,
@@ -71,11 +70,12 @@ impl OpenDental {
             self.office.saw(wall, self.clock.now());
         }
         self.touch(&mut feed, &rows, terms);
+        let reminded = feed.reminders_from(terms);
         let step = feed.step(&known, self.api.longest(&answer), terms);
         if step != Step::Repeats {
             let repeated = feed.repeats_a_row(&known);
             return self
-                .list_page(&answer, rows, repeated, stage, reference, step)
+                .list_page(&answer, rows, repeated, (stage, reminded), reference, step)
                 .await;
         }
         let first = self.list(&feed.first_call()).await?;
@@ -84,7 +84,7 @@ impl OpenDental {
         self.touch(&mut feed, &rows, terms);
         let longest = self.api.longest(&first);
         let step = feed.step_from_first(&from_first, &known, longest, terms)?;
-        self.list_page(&first, rows, false, stage, reference, step)
+        self.list_page(&first, rows, false, (stage, reminded), reference, step)
             .await
     }
 
@@ -93,7 +93,7 @@ impl OpenDental {
         answer: &Answer,
         mut rows: Vec<&RawValue>,
         repeated: bool,
-        stage: Stage,
+        (stage, reminded): (Stage, NaiveDateTime),
         reference: &Reference,
         step: Step,
     ) -> Result<Page> {
@@ -106,6 +106,10 @@ impl OpenDental {
             Stage::Appointments => convert::changes(&rows, reference, convert::appointment),
             Stage::Deleted => rows.into_iter().filter_map(convert::deletion).collect(),
             Stage::Recalls => convert::changes(&rows, reference, convert::recall),
+            Stage::Reminders => rows
+                .into_iter()
+                .filter_map(|raw| convert::reminder(raw, reference, reminded))
+                .collect(),
             Stage::Signals => {
                 self.heed(&rows).await?;
                 Vec::new()
@@ -144,7 +148,7 @@ impl OpenDental {
             let Ok(signal) = serde_json::from_str::<wire::Signal<'_>>(raw.get()) else {
                 continue;
             };
-            for call in Reference::named_by(signal.i_type.get()) {
+            for call in Reference::named_by(signal.i_type.get(), self.office.reads_reminders()) {
                 if !calls.contains(call) {
                     calls.push(call.clone());
                 }

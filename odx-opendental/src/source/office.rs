@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use odx_core::LedgerHash;
 
 use crate::overlap::{Overlap, keeps_to};
-use crate::plan::Terms;
+use crate::plan::{Reminders, Terms};
 use crate::reference::Reference;
 use crate::version::Version;
 
@@ -18,6 +18,9 @@ use crate::version::Version;
 pub(super) const HISTORY: Version = Version(23, 1, 30);
 /// The first version with `/queries/ShortQuery`.
 pub(super) const QUERIES: Version = Version(21, 2, 0);
+
+/// The first version with a list of all comm logs that can be asked for changes.
+pub(super) const REMINDERS: Version = Version(25, 1, 13);
 
 /// An office that updates or buys a permission is found out within so long,
 const RECHECK: TimeDelta = TimeDelta::hours(1);
@@ -42,6 +45,8 @@ pub(crate) struct OverlapChoice {
 #[derive(Debug)]
 pub(super) struct Office {
     overlap: OverlapChoice,
+    /// For how many days what the office sent is read. None: not at all.
+    reminders: Option<u16>,
     notes: Mutex<Notes>,
 }
 
@@ -50,6 +55,8 @@ struct Notes {
     reference: Option<Arc<Reference>>,
     /// Since when queries are not sent although the key may, and why.
     closed: Option<(DateTime<Utc>, String)>,
+    /// How the office abbreviates the codes of missed and cancelled visits.
+    missed: Vec<String>,
     /// Queries in a row that brought no answer.
     failures: u8,
     /// Whether the office's clock has been seen to keep to its zone. None: it was
@@ -65,8 +72,18 @@ impl Office {
     pub(super) fn new(overlap: OverlapChoice) -> Self {
         Self {
             overlap,
+            reminders: None,
             notes: Mutex::default(),
         }
+    }
+
+    pub(super) const fn read_reminders(&mut self, days: Option<u16>) {
+        self.reminders = days;
+    }
+
+    /// Somebody asked for what the office sent.
+    pub(super) const fn reads_reminders(&self) -> bool {
+        self.reminders.is_some()
     }
 
     fn notes(&self) -> MutexGuard<'_, Notes> {
@@ -81,6 +98,19 @@ impl Office {
     /// is learned that should last.
     pub(super) fn keep(&self, reference: &Arc<Reference>) {
         self.notes().reference = Some(Arc::clone(reference));
+    }
+
+    /// What a feed knows of the codes of missed visits is known from now on.
+    pub(super) fn knows(&self, missed: &[String]) {
+        let mut notes = self.notes();
+        if notes.missed != missed {
+            notes.missed = missed.to_vec();
+        }
+    }
+
+    /// How the office abbreviates the codes of missed and cancelled visits.
+    pub(super) fn missed(&self) -> Vec<String> {
+        self.notes().missed.clone()
     }
 
     /// A pass begins. Whether it is time to ask again what the office permits.
@@ -185,6 +215,11 @@ impl Office {
         Terms {
             queries: may_query && notes.closed.is_none() && runs(QUERIES),
             history: runs(HISTORY),
+            reminders: match self.reminders {
+                None => Reminders::Off,
+                Some(_) if !runs(REMINDERS) => Reminders::TooOld,
+                Some(days) => Reminders::Of(days),
+            },
             page: page.max(documented),
             overlap: match self.overlap.fixed {
                 Some(fixed) => Overlap::fixed(fixed, now),

@@ -5,7 +5,7 @@ use odx_core::Result;
 use odx_core::source::Probe;
 
 use super::OpenDental;
-use super::office::HISTORY;
+use super::office::{HISTORY, REMINDERS};
 use crate::client::Call;
 use crate::query::Query;
 use crate::raw;
@@ -171,6 +171,12 @@ impl OpenDental {
                 }
             }
             None => findings.push("the office's version cannot be read".to_owned()),
+        }
+        if self.office.reads_reminders() && reference.version.is_some_and(|v| v < REMINDERS) {
+            findings.push(format!(
+                "what the office sent is not read, so only our own messages are counted: comm logs of all patients need \
+                 version {REMINDERS}"
+            ));
         }
         if reference.may("ApiQueries") && !self.terms().queries {
             findings.push(self.office.closed());

@@ -23,6 +23,7 @@ impl PushSource for OpenDental {
         let mut feed = Feed::read(cursor)?;
         let terms = self.terms();
         let reference = self.office.reference();
+        let reference = reference.map(|known| known.knowing(&feed.missed));
         let rows = decode(delivery.kind(), delivery.body().expose())
             .ok_or(Cause::NotJson { what: "an event" })?;
         let mut changes = Vec::new();

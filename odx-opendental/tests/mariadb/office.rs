@@ -4,6 +4,7 @@
 use mysql::consts::ColumnType;
 use mysql::prelude::Queryable;
 use mysql::{Conn, Params, Value as Cell};
+use odx_core::model::Record;
 use odx_core::source::Change;
 use odx_opendental::statements::{self, Query};
 use serde_json::value::{RawValue, to_raw_value};
@@ -185,8 +186,8 @@ fn one(conn: &mut Conn, random: &mut fastrand::Rng, n: i64) -> Patient {
     booked.sort_by_key(|visit| visit.0);
     let last = visits
         .iter()
-        .filter(|v| v.2 == 2)
-        .max_by_key(|v| (v.1.clone(), v.0));
+        .filter(|visit| visit.2 == 2)
+        .max_by(|a, b| (was_kept(&a.3), &a.1, a.0).cmp(&(was_kept(&b.3), &b.1, b.0)));
     Patient {
         key: patient,
         status,
@@ -242,6 +243,10 @@ fn one_recall(conn: &mut Conn, random: &mut fastrand::Rng, patient: i64, n: i64)
     (number, change)
 }
 
+fn was_kept(change: &Change) -> bool {
+    matches!(change, Change::Upsert(Record::Appointment(visit)) if visit.was_kept())
+}
+
 fn one_visit(
     conn: &mut Conn,
     random: &mut fastrand::Rng,
@@ -258,6 +263,14 @@ fn one_visit(
     let [op, dentist, hygienist, clinic] = [0; 4].map(|_| random.i64(0..4));
     let [confirmed, unscheduled] = [0; 2].map(|_| random.i64(0..3));
     let hygiene = random.bool();
+    let done = [
+        Some("proc-canary"),
+        Some("missed"),
+        Some("Canc"),
+        Some("Missed, proc-canary"),
+        Some(""),
+        None,
+    ][random.usize(0..6)];
     put(
         conn,
         "appointment",
@@ -265,15 +278,19 @@ fn one_visit(
             "AptNum": number, "PatNum": patient, "AptStatus": status, "Pattern": pattern,
             "Confirmed": confirmed, "Op": op, "ProvNum": dentist, "ProvHyg": hygienist,
             "AptDateTime": at, "UnschedStatus": unscheduled, "ClinicNum": clinic,
-            "IsHygiene": u8::from(hygiene), "Note": "note-canary", "ProcDescript": "proc-canary"
+            "IsHygiene": u8::from(hygiene), "Note": "note-canary", "ProcDescript": done
         }),
     );
-    let change = statements::listed_appointment(&raw(&json!({
-        "AptNum": number, "PatNum": patient, "AptStatus": STATUSES[status],
-        "Pattern": pattern.unwrap_or_default(), "Confirmed": confirmed, "Op": op,
-        "ProvNum": dentist, "ProvHyg": hygienist, "AptDateTime": at,
-        "UnschedStatus": unscheduled, "ClinicNum": clinic, "IsHygiene": hygiene.to_string()
-    })));
+    let change = statements::listed_appointment(
+        &raw(&json!({
+            "AptNum": number, "PatNum": patient, "AptStatus": STATUSES[status],
+            "Pattern": pattern.unwrap_or_default(), "Confirmed": confirmed, "Op": op,
+            "ProvNum": dentist, "ProvHyg": hygienist, "AptDateTime": at,
+            "UnschedStatus": unscheduled, "ClinicNum": clinic, "IsHygiene": hygiene.to_string(),
+            "ProcDescript": done.unwrap_or_default()
+        })),
+        &["Missed".to_owned(), "Canc".to_owned()],
+    );
     (number, at, status, change)
 }
 

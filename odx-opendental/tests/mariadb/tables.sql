@@ -49,6 +49,11 @@ CREATE TABLE definition (
   DefNum bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, Category tinyint unsigned NOT NULL,
   ItemOrder smallint unsigned NOT NULL DEFAULT 0, ItemName varchar(255) DEFAULT '', ItemValue varchar(255) DEFAULT '',
   IsHidden tinyint unsigned NOT NULL DEFAULT 0);
+CREATE TABLE procedurecode (
+  CodeNum bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, ProcCode varchar(15) CHARACTER SET utf8 COLLATE utf8_bin NOT NULL,
+  Descript varchar(255) DEFAULT '', AbbrDesc varchar(50) DEFAULT '', KEY ProcCode (ProcCode));
+INSERT INTO procedurecode (ProcCode, AbbrDesc) VALUES ('D0120','PerEx'),('D0140','LimEx'),('D9986','Missed'),
+  ('D9987','Canc'),('D1110','');
 CREATE TABLE clinic (
   ClinicNum bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, Description varchar(255) NOT NULL DEFAULT '',
   TimeZone varchar(75) NOT NULL DEFAULT '')

@@ -137,6 +137,7 @@ async fn trap_45_a_note_is_never_held_so_it_cannot_be_written_back() {
                 Record::Recall(one) => serde_json::to_string(one),
                 Record::Appointment(one) => serde_json::to_string(one),
                 Record::OptOut(one) => serde_json::to_string(one),
+                Record::Reminder(one) => serde_json::to_string(one),
             }
             .unwrap();
             for canary in &canaries {

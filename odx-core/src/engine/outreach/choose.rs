@@ -9,13 +9,12 @@ use crate::engine::Mode;
 use crate::error::Result;
 use crate::hash::{IdempotencyKey, LedgerHash};
 use crate::id::PatientKey;
-use crate::model::{Channel, HouseholdView, Member, Permission, StopOrigin, consent};
-use crate::outreach::gate::{
-    self, AddressFact, Consent, CrmState, Decision, Facts, Rule, Verdict,
+use crate::model::{
+    Channel, HouseholdView, Member, Permission, Reminder, ReminderUsage, StopOrigin, consent,
 };
-use crate::outreach::{
-    Address, HouseholdMode, Purpose, Rendered, Variables, Wanted, quiet,
-};
+use crate::office::Office;
+use crate::outreach::gate::{self, AddressFact, Consent, CrmState, Decision, Facts, Rule, Verdict};
+use crate::outreach::{Address, HouseholdMode, Purpose, Rendered, Variables, Wanted, quiet};
 use crate::policy::PolicyContext;
 use crate::store::outreach::{DecisionRow, History, HistoryQuery, OutreachState, Told};
 use crate::store::{Due, EffectState};
@@ -149,7 +148,12 @@ impl Caller<'_> {
     ) {
         let mut ready = Vec::new();
         let mut rows = Vec::new();
-        for Judged { wanted, send, rows: own } in judged {
+        for Judged {
+            wanted,
+            send,
+            rows: own,
+        } in judged
+        {
             rows.extend(own);
             match send {
                 // What is in doubt is looked up by itself.
@@ -241,6 +245,7 @@ impl Caller<'_> {
             history: &history,
             state,
             pretended,
+            office: &self.pipeline.office,
             now,
         };
         let mut channels = self.outreach.settings.channels.clone();
@@ -466,7 +471,11 @@ impl Caller<'_> {
             Ok(words) => Ok(Some(words)),
             Err(findings) => {
                 let rules: BTreeSet<_> = findings.iter().map(|one| one.rule.as_str()).collect();
-                tracing::warn!(template = template.id(), ?rules, "a message does not pass the checks of content");
+                tracing::warn!(
+                    template = template.id(),
+                    ?rules,
+                    "a message does not pass the checks of content"
+                );
                 self.note_content(template.id(), &findings);
                 Ok(None)
             }
@@ -540,6 +549,7 @@ struct Case<'a> {
     history: &'a History,
     state: &'a OutreachState,
     pretended: &'a [Pretended],
+    office: &'a Office,
     now: DateTime<Utc>,
 }
 
@@ -571,9 +581,8 @@ impl<'a> Case<'a> {
     }
 
     fn refused(&self, channel: Channel) -> bool {
-        self.of_episode().any(|told| {
-            told.channel == channel && matches!(told.state, EffectState::Refused(_))
-        })
+        self.of_episode()
+            .any(|told| told.channel == channel && matches!(told.state, EffectState::Refused(_)))
     }
 
     /// When something of this purpose was last told.
@@ -656,8 +665,23 @@ impl<'a> Case<'a> {
         ((count(DAY), count(WEEK)), free)
     }
 
-    /// What the practice itself sent to the recipient, or about the patient.
+    /// What the practice itself sent to the recipient, or about the patient: a
+    /// text, a mail, and a call about a visit that is due.
     fn practice_contacts(&self) -> Vec<DateTime<Utc>> {
-        Vec::new()
+        let same = self.who.patient.record.key == self.patient.patient.record.key;
+        let others = self.patient.reminders.iter().filter(|_| !same);
+        let counts = |reminder: &&Reminder| {
+            let about = matches!(
+                reminder.usage,
+                ReminderUsage::Recall | ReminderUsage::Reactivation
+            );
+            reminder.may_be_by(Channel::Sms)
+                || reminder.may_be_by(Channel::Email)
+                || (about && reminder.may_be_by(Channel::Voice))
+        };
+        let reminders = self.who.reminders.iter().chain(others).filter(counts);
+        reminders
+            .map(|reminder| self.office.instant(reminder.at))
+            .collect()
     }
 }

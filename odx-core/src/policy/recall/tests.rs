@@ -49,6 +49,7 @@ fn member(status: PatientStatus, recalls: Vec<Kept<Recall>>) -> Member {
         recalls,
         appointments: Vec::new(),
         opt_out: None,
+        reminders: Vec::new(),
         blocked: Blocked::default(),
         stops: Vec::new(),
     }

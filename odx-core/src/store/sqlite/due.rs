@@ -217,6 +217,7 @@ impl<'a> Loader<'a> {
                 recalls: Vec::new(),
                 appointments: Vec::new(),
                 opt_out: None,
+                reminders: Vec::new(),
                 blocked: Blocked::default(),
                 stops: Vec::new(),
             };

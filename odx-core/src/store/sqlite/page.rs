@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::{broken, reach};
 use crate::hash::LedgerHash;
 use crate::id::PatientKey;
-use crate::model::{BadRecord, Record, RecordKey, RecordKind};
+use crate::model::{BadRecord, Record, RecordKey, RecordKind, Reminder};
 use crate::source::{Change, Position};
 use crate::store::{PageCommit, PageOutcome, unreadable_since};
 
@@ -71,12 +71,15 @@ pub(super) fn commit(db: &Transaction<'_>, commit: &PageCommit) -> Result<PageOu
     for swept in &commit.page.swept {
         work.sweep(swept.kind)?;
     }
+    let read = commit.delivered.is_empty();
+    let caught_up = read && matches!(commit.page.position, Position::CaughtUp(_));
+    if caught_up {
+        work.let_go()?;
+    }
     work.settle()?;
     work.raise()?;
     reach("page.in_transaction");
     inbox::applied(db, source, commit)?;
-    let read = commit.delivered.is_empty();
-    let caught_up = read && matches!(commit.page.position, Position::CaughtUp(_));
     db.prepare_cached(
         "UPDATE source SET cursor = ?2, imported = imported OR ?3, page_at = iif(?6, ?4, page_at), \
          success_at = iif(?3, ?4, success_at), change_at = iif(?5, ?4, change_at) WHERE id = ?1",
@@ -501,6 +504,40 @@ impl Work<'_> {
             self.db
                 .prepare_cached("UPDATE record SET missed = 1 WHERE id = ?1")
                 .and_then(|mut q| q.execute([id]))
+                .map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Reminders that have had their time leave without a trace: they would be
+    /// more every year, and nobody looks at them.
+    fn let_go(&mut self) -> Result<()> {
+        let kind = RecordKind::Reminder;
+        let from = Reminder::kept_from(self.commit.today);
+        let old: Vec<(i64, bool)> = self
+            .db
+            .prepare_cached(
+                "DELETE FROM record WHERE source = ?1 AND kind = ?2 AND changed_on < ?3 RETURNING id, gone",
+            )
+            .and_then(|mut q| {
+                q.query_map(params![self.source, kind.code(), day(from)], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+                .and_then(Iterator::collect)
+            })
+            .map_err(failed)?;
+        for (id, gone) in old {
+            self.live(kind, if gone { 0 } else { -1 });
+            self.sightings.note(kind, id, false);
+        }
+        if self.unreadable {
+            let kept = chrono::TimeDelta::days(Reminder::KEPT.into());
+            let since = (self.commit.now - kept).timestamp_millis();
+            self.db
+                .prepare_cached(
+                    "DELETE FROM unreadable WHERE source = ?1 AND kind = ?2 AND since < ?3",
+                )
+                .and_then(|mut q| q.execute(params![self.source, kind.code(), since]))
                 .map_err(failed)?;
         }
         Ok(())

@@ -156,12 +156,19 @@ pub(crate) fn create(conn: &Connection) -> rusqlite::Result<()> {
     view::<CommOptOutRow>(conn, "")?;
     view::<ReactivationRow>(conn, "")?;
     // apisetup: the office keeps its keys in table apikey; the key itself is left out here.
+    // apiprocedurecodes: the two that are printed, and those of missed and cancelled visits,
+    // whose abbreviations are each office's own.
     // apicomputers: the same three machines as the list.
     conn.execute_batch(
         "CREATE TEMP VIEW apikey AS SELECT 1 AS APIKeyNum, 'Simulated Developer' AS DevName;
          CREATE TEMP VIEW computer AS
             SELECT 1 AS ComputerNum, 'SERVER' AS CompName, now() AS LastHeartBeat
             UNION ALL SELECT 3, 'FRONTDESK', now()
-            UNION ALL SELECT 5, 'OP2', '0001-01-01 00:00:00';",
+            UNION ALL SELECT 5, 'OP2', '0001-01-01 00:00:00';
+         CREATE TEMP VIEW procedurecode AS
+            SELECT 35 AS CodeNum, 'D0120' AS ProcCode, 'PerEx' AS AbbrDesc
+            UNION ALL SELECT 36, 'D0140', 'LimEx'
+            UNION ALL SELECT 986, 'D9986', 'Missed'
+            UNION ALL SELECT 987, 'D9987', 'Canc';",
     )
 }

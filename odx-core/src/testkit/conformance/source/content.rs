@@ -51,6 +51,7 @@ pub async fn an_update_is_read<H: SourceHarness>() {
             Record::Recall(recall) => recall.scheduled = Some(day(3)),
             Record::Appointment(visit) => visit.status = AppointmentStatus::Broken,
             Record::OptOut(opt_out) => opt_out.statements = noes(&[Channel::Sms, Channel::Email]),
+            Record::Reminder(_) => *record = edited(record, 1),
         },
         &|record| match record {
             Record::Patient(patient) => {
@@ -63,6 +64,7 @@ pub async fn an_update_is_read<H: SourceHarness>() {
             }
             Record::Appointment(visit) => visit.minutes = None,
             Record::OptOut(opt_out) => opt_out.statements = noes(&[Channel::Email]),
+            Record::Reminder(_) => *record = edited(record, 2),
         },
         &|record| match record {
             Record::Patient(patient) => {
@@ -72,6 +74,7 @@ pub async fn an_update_is_read<H: SourceHarness>() {
             Record::Recall(recall) => recall.disabled = true,
             Record::Appointment(visit) => visit.minutes = Some(25),
             Record::OptOut(opt_out) => opt_out.statements = noes(&[Channel::Sms]),
+            Record::Reminder(_) => *record = edited(record, 3),
         },
         &|record| match record {
             Record::Patient(patient) => patient.status = PatientStatus::Active,
@@ -81,6 +84,7 @@ pub async fn an_update_is_read<H: SourceHarness>() {
             }
             Record::Appointment(visit) => visit.status = AppointmentStatus::Complete,
             Record::OptOut(opt_out) => opt_out.statements = noes(&[Channel::Sms, Channel::Email]),
+            Record::Reminder(_) => *record = edited(record, 4),
         },
         &|record| *record = edited(record, 9),
     ];

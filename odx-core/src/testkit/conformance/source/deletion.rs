@@ -91,7 +91,7 @@ fn is_live(record: &Record) -> bool {
     match record {
         Record::Patient(patient) => patient.status != PatientStatus::Deleted,
         Record::OptOut(opt_out) => opt_out.noes().next().is_some(),
-        Record::Recall(_) | Record::Appointment(_) => true,
+        Record::Recall(_) | Record::Appointment(_) | Record::Reminder(_) => true,
     }
 }
 
@@ -164,8 +164,8 @@ fn closed(mut record: Record, round: u32) -> Record {
                 AppointmentStatus::Complete
             };
         }
-        // A no has no end but its own.
-        Record::OptOut(_) => return edited(&record, round),
+        // A no has no end but its own, and what was sent was sent.
+        Record::OptOut(_) | Record::Reminder(_) => return edited(&record, round),
     }
     record
 }

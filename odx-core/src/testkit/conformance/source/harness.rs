@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::NaiveDateTime;
 
 use crate::error::Result;
 use crate::model::{Record, RecordKey, RecordKind};
@@ -76,6 +77,12 @@ pub trait SourceHarness: Sized + Send + Sync + 'static {
         let _ = by;
     }
 
+    /// What the practice's wall clock shows now. Reminders are of some moment, and
+    /// old ones are not shown: without this they are not checked.
+    fn wall_clock(&self) -> Option<NaiveDateTime> {
+        None
+    }
+
     /// Turns the practice's wall clock back, as on the last night of summer time.
     async fn turn_back(&self, by: Duration) -> Supported {
         let _ = by;
@@ -97,8 +104,9 @@ pub trait SourceHarness: Sized + Send + Sync + 'static {
     }
 
     /// The kinds of record this practice has and the adapter reads. Few practices
-    /// keep opt-outs beside the patient: say so here where yours does, by
-    /// `RecordKind::ALL.to_vec()`.
+    /// keep opt-outs beside the patient, or write down what they sent: say so here
+    /// where yours does, by `RecordKind::ALL.to_vec()`. For reminders tell the
+    /// [`wall_clock`](Self::wall_clock), too.
     fn kinds(&self) -> Vec<RecordKind> {
         vec![
             RecordKind::Patient,

@@ -21,6 +21,7 @@ mod paging;
 mod people;
 mod practice;
 mod refresh;
+mod reminders;
 mod sweep;
 mod unreadable;
 
@@ -66,6 +67,9 @@ pub use paging::{
 };
 pub use refresh::{
     a_refresh_says_when_the_patient_cannot_be_read, a_refresh_that_fails_half_way_is_no_answer,
+};
+pub use reminders::{
+    a_reminder_is_read_as_it_was_written, whichever_request_fails_no_reminder_is_lost,
 };
 pub use sweep::{
     a_failed_pass_never_sweeps, a_sweep_has_shown_everything_of_its_kind,
@@ -138,6 +142,8 @@ macro_rules! __source_checks {
             an_unreadable_row_is_named_and_clears_itself
             an_opt_out_says_nothing_but_no
             news_of_a_patient_lifts_no_opt_out
+            a_reminder_is_read_as_it_was_written
+            whichever_request_fails_no_reminder_is_lost
             bad_credentials_halt
             a_slow_down_carries_its_wait
             a_cut_answer_is_retried_and_is_never_no_rows

@@ -1,14 +1,14 @@
 //! Invented people, whose names and numbers are found nowhere by chance.
 
-use chrono::{Days, NaiveDate, NaiveTime};
+use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime};
 
 use crate::id::{AppointmentKey, HouseholdKey, PatientKey};
 use crate::model::{
     Appointment, AppointmentStatus, Channel, Email, OptOut, Patient, PatientStatus, Phone, Recall,
-    Record, Statement,
+    Record, RecordKind, Reminder, ReminderMode, ReminderUsage, Statement,
 };
 use crate::phi::Phi;
-use crate::testkit::{Canaries, opt_out, patient, recall};
+use crate::testkit::{Canaries, opt_out, patient, recall, reminder};
 
 pub(super) const FIRST: &str = "Quillandra";
 pub(super) const LAST: &str = "Zyxwerth";
@@ -61,6 +61,7 @@ pub(super) fn visit_of(native: &str, patient: &str, n: u32) -> Appointment {
         patient: PatientKey::new(patient),
         status: AppointmentStatus::Scheduled,
         start: NaiveTime::from_hms_opt(8 + n % 10, 30, 0).map(|time| day(n).and_time(time)),
+        missed: false,
         minutes: Some(40),
         hygiene: false,
         clinic: None,
@@ -109,6 +110,12 @@ pub(super) fn edited(record: &Record, times: u32) -> Record {
             if let Some(other) = another.into_iter().find(|other| other != opt_out) {
                 *opt_out = other;
             }
+        }
+        Record::Reminder(reminder) => {
+            reminder.mode = match times % 2 {
+                0 => Some(ReminderMode::Email),
+                _ => Some(ReminderMode::Phone),
+            };
         }
     }
     record
@@ -246,6 +253,40 @@ pub(super) fn every_opt_out(native: impl Fn(u32) -> String) -> Vec<OptOut> {
         of(204, &[Channel::Sms, Channel::Email, Channel::Voice]),
         dated,
     ]
+}
+
+/// One of each sort: by each way, for each use, and where neither was said.
+pub(super) fn every_reminder(
+    native: impl Fn(RecordKind, u32) -> String,
+    at: NaiveDateTime,
+) -> Vec<Reminder> {
+    let modes = [
+        ReminderMode::Text,
+        ReminderMode::Email,
+        ReminderMode::EmailAndText,
+        ReminderMode::Phone,
+        ReminderMode::PhoneAndText,
+        ReminderMode::Mail,
+    ];
+    let sorts = [
+        (None, ReminderUsage::Recall),
+        (Some(ReminderMode::Text), ReminderUsage::Reactivation),
+        (Some(ReminderMode::Text), ReminderUsage::Appointment),
+        (Some(ReminderMode::Text), ReminderUsage::Other),
+    ];
+    let modes = modes.map(|mode| (Some(mode), ReminderUsage::Recall));
+    (0..)
+        .zip(modes.into_iter().chain(sorts))
+        .map(|(n, (mode, usage))| Reminder {
+            mode,
+            usage,
+            ..reminder(
+                &native(RecordKind::Reminder, 201 + n),
+                &native(RecordKind::Patient, 201 + n / 2),
+                at,
+            )
+        })
+        .collect()
 }
 
 /// What must not be printed of these records.

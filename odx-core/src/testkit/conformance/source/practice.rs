@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use chrono::{NaiveDateTime, NaiveTime};
 use serde_json::{Map, Value};
 
 use super::harness::SourceHarness;
-use super::people::{SPOILED, opt_out_of, recall_of, somebody, visit_of};
-use crate::id::{AppointmentKey, PatientKey, RecallKey};
+use super::people::{SPOILED, day, opt_out_of, recall_of, somebody, visit_of};
+use crate::id::{AppointmentKey, PatientKey, RecallKey, ReminderKey};
 use crate::model::{OptOut, Record, RecordKey, RecordKind};
-use crate::testkit::SourceFault;
 use crate::testkit::conformance::Supported;
+use crate::testkit::{SourceFault, reminder};
 
 pub(super) type Records = BTreeMap<RecordKey, Record>;
 
@@ -101,8 +102,12 @@ impl<H: SourceHarness> Practice<H> {
         self.kinds.contains(&kind)
     }
 
+    /// The kinds whose every record is owed, for as long as it is there, and whose
+    /// listings end: not reminders, which have checks of their own.
     pub(super) fn kinds(&self) -> Vec<RecordKind> {
-        self.kinds.clone()
+        let mut kinds = self.kinds.clone();
+        kinds.retain(|kind| *kind != RecordKind::Reminder);
+        kinds
     }
 
     pub(super) fn patient(&self, n: u32) -> Record {
@@ -139,7 +144,23 @@ impl<H: SourceHarness> Practice<H> {
             RecordKind::Recall => self.recall(n, START),
             RecordKind::Appointment => self.visit(n, START),
             RecordKind::OptOut => self.opt_out(n),
+            RecordKind::Reminder => self.reminder(n, START, self.wall_clock()),
         }
+    }
+
+    /// That the patient with this number was reached.
+    pub(super) fn reminder(&self, n: u32, patient: u32, at: NaiveDateTime) -> Record {
+        Record::Reminder(reminder(
+            &self.native(RecordKind::Reminder, n),
+            &self.native(RecordKind::Patient, patient),
+            at,
+        ))
+    }
+
+    /// What the practice's clock shows; some moment where it shows nothing.
+    pub(super) fn wall_clock(&self) -> NaiveDateTime {
+        let shown = self.harness.wall_clock();
+        shown.unwrap_or_else(|| day(0).and_time(NaiveTime::MIN))
     }
 
     /// The same record under another number.
@@ -150,6 +171,7 @@ impl<H: SourceHarness> Practice<H> {
             Record::Recall(recall) => recall.key = RecallKey::new(native),
             Record::Appointment(visit) => visit.key = AppointmentKey::new(native),
             Record::OptOut(opt_out) => opt_out.patient = PatientKey::new(native),
+            Record::Reminder(reminder) => reminder.key = ReminderKey::new(native),
         }
         record
     }
@@ -255,9 +277,10 @@ impl<H: SourceHarness> Practice<H> {
             .iter()
             .filter(|(key, record)| match record {
                 Record::Patient(_) => key.native() == patient.native(),
-                Record::Recall(_) | Record::Appointment(_) | Record::OptOut(_) => {
-                    record.parent() == patient.native()
-                }
+                Record::Recall(_)
+                | Record::Appointment(_)
+                | Record::OptOut(_)
+                | Record::Reminder(_) => record.parent() == patient.native(),
             })
             .map(|(key, record)| (key.clone(), record.clone()))
             .collect()
@@ -330,6 +353,7 @@ fn fields(record: &Record) -> Map<String, Value> {
         Record::Recall(recall) => serde_json::to_value(recall),
         Record::Appointment(visit) => serde_json::to_value(visit),
         Record::OptOut(opt_out) => serde_json::to_value(opt_out),
+        Record::Reminder(reminder) => serde_json::to_value(reminder),
     };
     match value {
         Ok(Value::Object(fields)) => fields,

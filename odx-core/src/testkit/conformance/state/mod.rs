@@ -14,6 +14,7 @@ mod lasting;
 mod opt_outs;
 mod pages;
 mod quiet;
+mod reminders;
 mod runs;
 mod stops;
 mod sweeps;
@@ -71,6 +72,9 @@ pub use pages::{
     of_two_commits_from_one_cursor_one_wins, what_hangs_from_a_patient_may_come_before_the_patient,
 };
 pub use quiet::nothing_of_a_patient_is_shown;
+pub use reminders::{
+    a_reminder_counts_from_when_it_is_known, a_reminder_that_has_had_its_time_leaves_no_trace,
+};
 pub use runs::{
     a_sink_that_is_added_later_hears_everything, a_stale_epoch_commits_nothing,
     a_wrong_pairing_is_refused, every_run_has_an_epoch_of_its_own,
@@ -187,6 +191,8 @@ macro_rules! __state_checks {
             an_opt_out_counts_until_it_is_gone
             an_opt_out_ends_when_two_listings_do_not_show_it
             an_opt_out_that_cannot_be_read_denies_everything
+            a_reminder_counts_from_when_it_is_known
+            a_reminder_that_has_had_its_time_leaves_no_trace
             reopening_remembers_opt_outs
             an_effect_has_one_claim_at_a_time
             what_has_ended_is_never_claimed_again
