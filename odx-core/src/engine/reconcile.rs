@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Days, TimeDelta, Utc};
 
 use super::difference::{Verdict, difference};
+use super::stops::Keeper;
 use super::work::{Card, Job, Pending, Plan, Work, open};
 use crate::crm::{Delivery, Entity, Intent};
 use crate::engine::breaker::Breaker;
@@ -183,13 +184,8 @@ impl<'a> Courier<'a> {
         if self.stops_read.is_some_and(|at| now - at < STOPS_AGE) || broken("broken.stops") {
             return Ok(());
         }
-        let sink = &self.sink;
-        let read = self
-            .pipeline
-            .read_stops(sink.id(), report, async |since| {
-                sink.suppressions(since).await
-            })
-            .await;
+        let keeper = Keeper::Crm(self.sink.as_ref());
+        let read = self.pipeline.read_stops(keeper, report).await;
         if let Err(error) = read {
             if let Disposition::Retry { .. } = error.disposition() {
                 self.breaker.failure(now);

@@ -4,23 +4,46 @@ use super::{Pipeline, RunReport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::reach;
 use crate::id::SinkId;
-use crate::sink::SuppressionPage;
+use crate::outreach::MessageGateway;
+use crate::sink::{CrmSink, SuppressionPage};
 use crate::source::Cursor;
+
+/// Whoever keeps a list of stops.
+pub(super) enum Keeper<'a> {
+    Crm(&'a dyn CrmSink),
+    Gateway(&'a dyn MessageGateway),
+}
+
+impl Keeper<'_> {
+    fn id(&self) -> &SinkId {
+        match self {
+            Self::Crm(sink) => sink.id(),
+            Self::Gateway(gateway) => gateway.id(),
+        }
+    }
+
+    async fn pull(&self, since: Option<Cursor>) -> Result<SuppressionPage> {
+        match self {
+            Self::Crm(sink) => sink.suppressions(since).await,
+            Self::Gateway(gateway) => gateway.suppressions(since).await,
+        }
+    }
+}
 
 impl Pipeline {
     /// Reads a list of stops from where it was last read to. Returns whether
     /// there is such a list at all.
     pub(super) async fn read_stops(
         &self,
-        id: &SinkId,
+        keeper: Keeper<'_>,
         report: &mut RunReport,
-        pull: impl AsyncFn(Option<Cursor>) -> Result<SuppressionPage>,
     ) -> Result<bool> {
+        let id = keeper.id();
         let store = &self.store;
         let mut since = store.suppression_cursor(id).await?;
         let mut listed = true;
         loop {
-            let page = match pull(since.clone()).await {
+            let page = match keeper.pull(since.clone()).await {
                 Ok(page) => page,
                 Err(error) if error.kind() == ErrorKind::CursorExpired && since.is_some() => {
                     // From the start again: what is known already is no news.

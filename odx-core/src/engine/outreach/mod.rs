@@ -13,6 +13,7 @@ use chrono::{DateTime, Days, TimeDelta, Utc};
 use self::choose::{Chosen, Pretended};
 use self::guard::{Judged, LEARNED_DAYS, Past};
 use super::follow::Stop;
+use super::stops::Keeper;
 use super::{Event, Mode, Pipeline, RunReport};
 use crate::effect::Effects;
 use crate::error::{Disposition, Error, ErrorKind, Result};
@@ -210,12 +211,8 @@ impl<'a> Caller<'a> {
     async fn read_lists(&mut self, report: &mut RunReport) -> Result<()> {
         for sink in &self.pipeline.sinks {
             if self.is_stale(sink.id()) {
-                let listed = self
-                    .pipeline
-                    .read_stops(sink.id(), report, async |since| {
-                        sink.suppressions(since).await
-                    })
-                    .await?;
+                let keeper = Keeper::Crm(sink.as_ref());
+                let listed = self.pipeline.read_stops(keeper, report).await?;
                 let read = ListRead {
                     at: self.now(),
                     listed,
@@ -225,11 +222,8 @@ impl<'a> Caller<'a> {
         }
         for gateway in &self.outreach.gateways {
             if self.is_stale(gateway.id()) {
-                self.pipeline
-                    .read_stops(gateway.id(), report, async |since| {
-                        gateway.suppressions(since).await
-                    })
-                    .await?;
+                let keeper = Keeper::Gateway(gateway.as_ref());
+                self.pipeline.read_stops(keeper, report).await?;
                 // What a gateway does not list says nothing of a CRM.
                 let read = ListRead {
                     at: self.now(),
