@@ -270,7 +270,7 @@ fn fill_patient(row: &mut PatientRow, patient: &Patient) {
             .map(|said| said.permission)
     };
     row.txt_msg_ok = match said(Channel::Sms) {
-        Some(Permission::Granted) => "Yes",
+        Some(Permission::Granted | Permission::GrantedWritten) => "Yes",
         Some(Permission::Denied) => "No",
         None => "Unknown",
     }
