@@ -5,6 +5,7 @@
 
 mod canary;
 mod clock;
+mod gateway;
 mod log;
 mod mutants;
 mod people;
@@ -16,6 +17,7 @@ pub mod conformance;
 
 pub use canary::Canaries;
 pub use clock::TestClock;
+pub use gateway::{GatewayFault, MemoryGateway, Sent};
 pub use mutants::Mutants;
 pub use people::{opt_out, patient, recall, reminder};
 pub use sink::{MemorySink, SinkFault};

@@ -186,7 +186,7 @@ async fn an_answer_that_repeats_what_was_sent_is_not_repeated() {
             }
         }
     }
-    planted().assert_absent("a trace", &notes().lock().unwrap().into());
+    planted().assert_absent("a trace", &notes().lock().unwrap());
 }
 
 #[tokio::test]
@@ -224,7 +224,7 @@ async fn a_broken_connection_does_not_make_an_error_talk() {
             post.took()
         ),
     );
-    planted().assert_absent("a trace", &notes().lock().unwrap().into());
+    planted().assert_absent("a trace", &notes().lock().unwrap());
 }
 
 #[test]

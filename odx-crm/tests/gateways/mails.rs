@@ -260,21 +260,21 @@ async fn a_stop_learned_elsewhere_is_told_and_telling_it_again_does_no_harm() {
     let base = server.base_url();
     let gateway = sendgrid(base.as_str()).build().unwrap();
     for _ in 0..2 {
-        assert!(gateway.suppress(&email(ANA_MAIL)).await.unwrap().into());
+        assert!(gateway.suppress(&email(ANA_MAIL)).await.unwrap());
     }
     assert_eq!(mails.listed("unsubscribes"), [ANA_MAIL]);
     let grouped = sendgrid(base.as_str())
         .with_stops_in_group(7)
         .build()
         .unwrap();
-    assert!(grouped.suppress(&email(ANA_MAIL)).await.unwrap().into());
+    assert!(grouped.suppress(&email(ANA_MAIL)).await.unwrap());
     assert_eq!(mails.grouped(7), [ANA_MAIL]);
     assert!(gateway.suppress(&phone("+15035550123")).await.is_err());
     mails.fail_next(1, Fault::Status(500, None));
     assert!(gateway.suppress(&email(ANA_MAIL)).await.is_err());
     assert!(mails.misfits().is_empty());
     let quiet = postmark(base.as_str()).build().unwrap();
-    assert!(!quiet.suppress(&email(ANA_MAIL)).await.unwrap().into());
+    assert!(!quiet.suppress(&email(ANA_MAIL)).await.unwrap());
 }
 
 #[tokio::test]

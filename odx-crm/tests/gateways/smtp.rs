@@ -27,7 +27,7 @@ async fn a_mail_goes_to_one_person_with_an_id_of_its_key() {
     );
     assert_eq!(took[1].header("Message-ID").unwrap(), id);
     let out = took[0].header("List-Unsubscribe").unwrap();
-    assert_eq!(out, format!("<{}>", message.unsubscribe.unwrap()));
+    assert_eq!(out, format!("<{}>", message.unsubscribe.unwrap().expose()));
     assert_eq!(
         took[0].header("List-Unsubscribe-Post").unwrap(),
         "List-Unsubscribe=One-Click"

@@ -218,6 +218,7 @@ fn visit(key: &str, status: AppointmentStatus, start: &str) -> Appointment {
         key: crate::id::AppointmentKey::new(key),
         patient: PatientKey::new("55"),
         status,
+        missed: false,
         start: Some(start.parse().unwrap()),
         minutes: Some(30),
         hygiene: false,
