@@ -162,8 +162,12 @@ pub struct OutreachState {
     pub pause: Option<Pause>,
     /// A person has looked at a held plan: on this day so many may go out.
     pub released: Option<(NaiveDate, u64)>,
-    /// The calendar days on which the guard warned, so that it warns once.
+    /// The calendar day on which thin days were last looked for.
     pub thin_told: Option<NaiveDate>,
+    /// Templates that carriers filter, by name and version: not used before a
+    /// person has changed them.
+    #[serde(default)]
+    pub stopped_templates: BTreeSet<String>,
 }
 
 /// A plan that somebody has looked at holds for so many days.

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hash::IdempotencyKey;
 use crate::id::SinkId;
 use crate::model::Channel;
-use crate::outreach::{Attempt, Message, MessageGateway, Purpose, SendError};
+use crate::outreach::{Address, Attempt, Message, MessageGateway, Purpose, SendError};
 use crate::sink::{Suppression, SuppressionPage, Target};
 use crate::source::{Cursor, Probe};
 
@@ -68,6 +68,7 @@ struct Inner {
     stops: BTreeMap<String, Suppression>,
     refused: BTreeSet<String>,
     blind: bool,
+    passed_on: Vec<String>,
     calls: u64,
 }
 
@@ -125,6 +126,11 @@ impl MemoryGateway {
     /// Takes an address from its list.
     pub fn unstop(&self, to: &str) {
         self.lock().stops.remove(to);
+    }
+
+    /// Stops that it was told of, in order.
+    pub fn passed_on(&self) -> Vec<String> {
+        self.lock().passed_on.clone()
     }
 
     /// Cannot be asked any more what became of an attempt.
@@ -220,6 +226,13 @@ impl MessageGateway for MemoryGateway {
             stops: inner.stops.values().cloned().collect(),
             ..SuppressionPage::default()
         })
+    }
+
+    async fn suppress(&self, address: &Address) -> Result<bool> {
+        let mut inner = self.lock();
+        inner.calls += 1;
+        inner.passed_on.push(address.text().expose().clone());
+        Ok(true)
     }
 
     fn requests(&self) -> u64 {

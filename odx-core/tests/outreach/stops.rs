@@ -154,3 +154,46 @@ async fn a_list_that_cannot_be_read_stops_everything_until_it_can() {
     b.later(DAY).await;
     assert_eq!(b.sent().len(), 2);
 }
+
+#[tokio::test]
+async fn a_stop_is_passed_on_once_to_the_gateway_of_its_channel() {
+    let b = Bench::new();
+    for n in 1..=3 {
+        b.put(adult(n));
+    }
+    b.run().await;
+    assert!(b.mails.passed_on().is_empty());
+    b.sink.stop(Suppression {
+        target: Target::Email(Email::parse("p2@smile.co").unwrap()),
+        channel: None,
+        reason: "unsubscribed".to_owned(),
+    });
+    for _ in 0..3 {
+        b.later(DAY).await;
+    }
+    assert_eq!(b.mails.passed_on(), ["p2@smile.co"]);
+    assert!(b.texts.passed_on().is_empty());
+}
+
+#[tokio::test]
+async fn a_template_that_carriers_filter_is_not_used_until_it_is_another_one() {
+    let b = Bench::new();
+    let mut person = adult(1);
+    person.email = None;
+    b.put(person);
+    b.due("r1", "1", -3);
+    let store = b.store.outreach();
+    let mut state = store.outreach_state(&source_id()).await.unwrap();
+    let template = odx_core::outreach::Template::default_for(
+        odx_core::outreach::Purpose::Recall,
+        Channel::Sms,
+    );
+    state.stopped_templates.insert(template.unwrap().name());
+    store
+        .set_outreach_state(&source_id(), &state)
+        .await
+        .unwrap();
+    let report = b.run().await;
+    assert_eq!(report.untold.get(&Rule::NoTemplate), Some(&1));
+    assert!(b.sent().is_empty());
+}

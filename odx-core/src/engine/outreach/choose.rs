@@ -355,7 +355,7 @@ impl Caller<'_> {
                 let id = self.ids.patient(&wanted.patient);
                 !only.contains(id.as_str())
             }),
-            template: self.carries(purpose, channel),
+            template: self.carries(purpose, channel, state),
             status: patient.patient.record.status,
             gone: patient.patient.gone,
             hold: held || patient.patient.record.needs_person || who.patient.record.needs_person,
@@ -400,12 +400,13 @@ impl Caller<'_> {
     }
 
     /// Whether anything of this purpose can go out by this channel.
-    fn carries(&self, purpose: Purpose, channel: Channel) -> bool {
+    fn carries(&self, purpose: Purpose, channel: Channel, state: &OutreachState) -> bool {
         if self.outreach.by_crm {
             return self.enrolling().is_some();
         }
+        let template = self.outreach.template(purpose, channel);
         self.outreach.gateway(channel).is_some()
-            && self.outreach.template(purpose, channel).is_some()
+            && template.is_some_and(|one| !state.stopped_templates.contains(&one.name()))
     }
 
     /// When the recipient's window opens. None: it is open, or has no hours.

@@ -3,6 +3,7 @@
 
 mod choose;
 mod guard;
+mod pass_on;
 mod send;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,7 @@ use super::stops::Keeper;
 use super::{Event, Mode, Pipeline, RunReport};
 use crate::effect::Effects;
 use crate::error::{Disposition, Error, ErrorKind, Result};
-use crate::failpoint::{broken, reach};
+use crate::failpoint::broken;
 use crate::hash::{IdempotencyKey, LedgerHash};
 use crate::id::{ExternalId, ExternalIds, HouseholdKey, IdScheme, OutletId, SinkId};
 use crate::model::Channel;
@@ -261,6 +262,7 @@ impl<'a> Caller<'a> {
             let Some(last) = due.last() else { break };
             after = last.view.key.clone();
             let mut settled = Settled::default();
+            self.pass_on(&due, report).await?;
             for one in due {
                 let chosen = self.choose(&one, state, &mut pretended).await?;
                 for row in &chosen.rows {
@@ -403,11 +405,9 @@ impl<'a> Caller<'a> {
         let store = &self.pipeline.store;
         let source = self.pipeline.source.id();
         if !settled.rows.is_empty() {
-            reach("decide.before");
             let outreach = store.outreach();
             outreach.decide(source, self.epoch, settled.rows).await?;
         }
-        reach("outreach.settle");
         store
             .commit_acks(AckCommit {
                 source: source.clone(),
