@@ -66,6 +66,7 @@ struct Inner {
     sent: Vec<Sent>,
     faults: VecDeque<GatewayFault>,
     stops: BTreeMap<String, Suppression>,
+    listed: Vec<Suppression>,
     refused: BTreeSet<String>,
     blind: bool,
     passed_on: Vec<String>,
@@ -121,6 +122,16 @@ impl MemoryGateway {
             reason: reason.to_owned(),
         };
         self.lock().stops.insert(name, stop);
+    }
+
+    /// Shows an address on its list of stops, and takes it all the same.
+    pub fn list(&self, target: Target, reason: &str) {
+        let stop = Suppression {
+            target,
+            channel: Some(self.channel),
+            reason: reason.to_owned(),
+        };
+        self.lock().listed.push(stop);
     }
 
     /// Takes an address from its list.
@@ -223,7 +234,7 @@ impl MessageGateway for MemoryGateway {
         inner.calls += 1;
         Ok(SuppressionPage {
             listed: true,
-            stops: inner.stops.values().cloned().collect(),
+            stops: inner.stops.values().chain(&inner.listed).cloned().collect(),
             ..SuppressionPage::default()
         })
     }

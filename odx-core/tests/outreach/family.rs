@@ -7,6 +7,7 @@ use odx_core::outreach::HouseholdMode;
 use odx_core::outreach::gate::Rule;
 
 use crate::office::{Bench, adult, child, no, number};
+use crate::scenes;
 
 const DAY: TimeDelta = TimeDelta::days(1);
 
@@ -56,17 +57,7 @@ async fn where_each_hears_by_themself_a_shared_number_still_hears_once_a_day() {
 
 #[tokio::test]
 async fn a_household_that_comes_due_one_by_one_hears_no_more_than_once_a_week() {
-    let b = Bench::new();
-    b.put(adult(1));
-    b.due("r1", "1", -3);
-    b.put(child(2, 1));
-    b.due("r2", "2", 2);
-    b.run().await;
-    for n in 1..=14 {
-        b.later(DAY).await;
-        let expected = if n < 7 { 1 } else { 2 };
-        assert_eq!(b.sent().len(), expected, "day {n}");
-    }
+    scenes::one_by_one().await.unwrap();
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use odx_core::outreach::gate::Rule;
 use odx_core::store::outreach::Pause;
 
 use crate::office::{Bench, adult, day, noon, source_id};
+use crate::scenes;
 
 const DAY: TimeDelta = TimeDelta::days(1);
 
@@ -67,6 +68,11 @@ async fn a_small_practice_is_capped_and_not_held() {
     assert_eq!(b.run().await.told, 0);
     b.later(DAY).await;
     assert_eq!(b.sent().len(), 6);
+}
+
+#[tokio::test]
+async fn rule_8_a_crowd_is_held() {
+    scenes::a_crowd().await.unwrap();
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use odx_core::outreach::gate::Rule;
 use odx_core::testkit::GatewayFault;
 
 use crate::office::{Bench, adult, day, no, noon, number, source_id};
+use crate::scenes;
 
 const DAY: TimeDelta = TimeDelta::days(1);
 
@@ -42,20 +43,7 @@ async fn a_due_recall_is_told_once_however_often_it_is_looked_at_and_its_date_mo
 
 #[tokio::test]
 async fn nothing_is_sent_at_night_and_it_goes_out_when_the_day_begins_where_they_are() {
-    let b = Bench::new();
-    b.clock.set("2026-11-21T02:30:00Z".parse().unwrap());
-    b.put(adult(1));
-    b.due("r1", "1", -3);
-    let report = b.run().await;
-    assert_eq!(
-        (report.told, report.untold.get(&Rule::QuietHours)),
-        (0, Some(&1))
-    );
-    // 8:00 in New York is 5:00 where a number of Oregon is from: both must be awake.
-    b.clock.set("2026-11-21T13:30:00Z".parse().unwrap());
-    assert_eq!(b.run().await.told, 0);
-    b.clock.set("2026-11-21T16:00:00Z".parse().unwrap());
-    assert_eq!(b.run().await.told, 1);
+    scenes::at_night().await.unwrap();
 }
 
 #[tokio::test]
@@ -112,6 +100,11 @@ async fn rule_7_what_cannot_be_looked_up_is_never_sent_again() {
     let patient = odx_core::PatientKey::new("1");
     let rows = b.store.outreach().decisions(&source_id(), &patient).await;
     assert!(!rows.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn rule_7_what_is_in_doubt_goes_out_once() {
+    scenes::in_doubt().await.unwrap();
 }
 
 #[tokio::test]

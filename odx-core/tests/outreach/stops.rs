@@ -8,6 +8,7 @@ use odx_core::store::outreach::Lift;
 use odx_core::{ExternalId, SinkId};
 
 use crate::office::{Bench, adult, noon, number, source_id};
+use crate::scenes;
 
 const DAY: TimeDelta = TimeDelta::days(1);
 
@@ -60,19 +61,8 @@ async fn s12_a_stop_that_the_crm_recorded_ends_every_channel_it_names_also_at_th
 }
 
 #[tokio::test]
-async fn s12_a_stop_between_the_plan_and_the_sending_counts() {
-    let b = Bench::new();
-    b.put(adult(1));
-    b.due("r1", "1", -3);
-    // The provider knows it and does not list it: it refuses, and is remembered.
-    b.run().await;
-    assert_eq!(b.recipients(), [number(1)]);
-    b.put(adult(2));
-    b.due("r2", "2", -3);
-    b.texts.stop(phone(2), "keyword_stop");
-    b.clock.advance(std::time::Duration::from_secs(1));
-    b.run().await;
-    assert_eq!(b.recipients(), [number(1), "p2@smile.co".to_owned()]);
+async fn s12_a_stop_that_came_since_the_last_run_is_read_before_the_next_one_sends() {
+    scenes::within_a_run().await.unwrap();
 }
 
 #[tokio::test]

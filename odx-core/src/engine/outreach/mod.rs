@@ -18,7 +18,6 @@ use super::stops::Keeper;
 use super::{Event, Mode, Pipeline, RunReport};
 use crate::effect::Effects;
 use crate::error::{Disposition, Error, ErrorKind, Result};
-use crate::failpoint::broken;
 use crate::hash::{IdempotencyKey, LedgerHash};
 use crate::id::{ExternalId, ExternalIds, HouseholdKey, IdScheme, OutletId, SinkId};
 use crate::model::Channel;
@@ -239,8 +238,7 @@ impl<'a> Caller<'a> {
     fn is_stale(&self, id: &SinkId) -> bool {
         let now = self.now();
         let read = self.lists.get(id);
-        read.is_none_or(|read| now - read.at >= LISTS_AGE) && !broken("broken.outreach.stops")
-            || read.is_none()
+        read.is_none_or(|read| now - read.at >= LISTS_AGE)
     }
 
     /// Looks at everybody who is due and settles whoever is not to be told now.
