@@ -162,7 +162,7 @@ pub struct OutreachState {
     pub pause: Option<Pause>,
     /// A person has looked at a held plan: on this day so many may go out.
     pub released: Option<(NaiveDate, u64)>,
-    /// The calendar day on which thin days were last looked for.
+    /// The calendar day on which a thin day was last told.
     pub thin_told: Option<NaiveDate>,
     /// Templates that carriers filter, by name and version: not used before a
     /// person has changed them.
@@ -173,15 +173,60 @@ pub struct OutreachState {
 /// A plan that somebody has looked at holds for so many days.
 const RELEASED_DAYS: Days = Days::new(30);
 
+/// Something that happens to how an office stands. A value, so that whoever else
+/// changes something at the same moment is not overwritten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutreachChange {
+    /// Messages are on from now on. Nothing, if they were before.
+    GoLive(DateTime<Utc>),
+    /// Nobody is contacted any more. A pause that a person made is not replaced by
+    /// one of ours.
+    Pause(Pause),
+    /// Goes on. A plan that odx held may then go out as large as a person saw it,
+    /// and a tenth more, for 30 days.
+    Resume {
+        /// The day at the office.
+        today: NaiveDate,
+    },
+    /// A thin day was told.
+    ThinTold(NaiveDate),
+    /// A template is not used any more, by name and version.
+    StopTemplate(String),
+    /// It is used again.
+    AllowTemplate(String),
+}
+
 impl OutreachState {
-    /// Goes on. A plan that odx held may then go out as large as a person saw
-    /// it, and a little more, for 30 days.
-    pub fn resume(&mut self, today: NaiveDate) {
-        if let Some(held) = self.pause.take().and_then(|pause| pause.held) {
-            // A few more may be due by then.
-            let count = held.saturating_add(held / 10);
-            let until = today.checked_add_days(RELEASED_DAYS);
-            self.released = until.map(|until| (until, count));
+    /// Makes a change.
+    pub fn change(&mut self, change: OutreachChange) {
+        match change {
+            OutreachChange::GoLive(now) => {
+                self.live_since.get_or_insert(now);
+            }
+            OutreachChange::Pause(pause) => {
+                let by_hand = self
+                    .pause
+                    .as_ref()
+                    .is_some_and(|known| known.held.is_none());
+                if pause.held.is_none() || !by_hand {
+                    self.pause = Some(pause);
+                }
+            }
+            OutreachChange::Resume { today } => {
+                if let Some(held) = self.pause.take().and_then(|pause| pause.held) {
+                    // A few more may be due by then.
+                    let count = held.saturating_add(held / 10);
+                    let until = today.checked_add_days(RELEASED_DAYS);
+                    self.released = until.map(|until| (until, count));
+                }
+            }
+            OutreachChange::ThinTold(day) => self.thin_told = Some(day),
+            OutreachChange::StopTemplate(name) => {
+                self.stopped_templates.insert(name);
+            }
+            OutreachChange::AllowTemplate(name) => {
+                self.stopped_templates.remove(&name);
+            }
         }
     }
 }
@@ -385,11 +430,16 @@ pub trait OutreachStore: Debug + Send + Sync {
     /// See the trait.
     async fn outreach_state(&self, source: &SourceId) -> Result<OutreachState>;
 
-    /// Stores how the office stands.
+    /// Changes how the office stands, and says how it stands then. In one
+    /// transaction: an operator and a running odx may do so at one moment.
     ///
     /// # Errors
     /// See the trait.
-    async fn set_outreach_state(&self, source: &SourceId, state: &OutreachState) -> Result<()>;
+    async fn change_outreach(
+        &self,
+        source: &SourceId,
+        change: OutreachChange,
+    ) -> Result<OutreachState>;
 
     /// Takes stops back and raises the households they concerned. Returns how
     /// many.

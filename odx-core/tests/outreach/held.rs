@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use odx_core::outreach::Guard;
 use odx_core::outreach::gate::Rule;
-use odx_core::store::outreach::Pause;
+use odx_core::store::outreach::{OutreachChange, Pause};
 
 use crate::office::{Bench, adult, day, noon, source_id};
 use crate::scenes;
@@ -22,13 +22,11 @@ fn crowd(b: &Bench, people: std::ops::RangeInclusive<u32>) {
 
 async fn resume(b: &Bench, today: i64) {
     let store = b.store.outreach();
-    let mut state = store.outreach_state(&source_id()).await.unwrap();
+    let state = store.outreach_state(&source_id()).await.unwrap();
     assert!(state.pause.is_some(), "nothing was held");
-    state.resume(day(today));
-    store
-        .set_outreach_state(&source_id(), &state)
-        .await
-        .unwrap();
+    let today = day(today);
+    let resume = OutreachChange::Resume { today };
+    store.change_outreach(&source_id(), resume).await.unwrap();
 }
 
 #[tokio::test]
@@ -97,12 +95,8 @@ async fn a_paused_office_tells_nobody_and_goes_on_where_it_was() {
     let b = Bench::new();
     crowd(&b, 1..=3);
     let store = b.store.outreach();
-    let mut state = store.outreach_state(&source_id()).await.unwrap();
-    state.pause = Some(Pause::by_hand("staff training", noon()));
-    store
-        .set_outreach_state(&source_id(), &state)
-        .await
-        .unwrap();
+    let pause = OutreachChange::Pause(Pause::by_hand("staff training", noon()));
+    store.change_outreach(&source_id(), pause).await.unwrap();
     let report = b.run().await;
     assert_eq!(report.paused.as_deref(), Some("staff training"));
     assert!(b.sent().is_empty());

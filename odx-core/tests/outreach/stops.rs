@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use odx_core::model::{Channel, ConsentState, Email, Phone};
 use odx_core::outreach::gate::Rule;
 use odx_core::sink::{Suppression, Target};
-use odx_core::store::outreach::Lift;
+use odx_core::store::outreach::{Lift, OutreachChange};
 use odx_core::{ExternalId, SinkId};
 
 use crate::office::{Bench, adult, noon, number, source_id};
@@ -173,16 +173,12 @@ async fn a_template_that_carriers_filter_is_not_used_until_it_is_another_one() {
     b.put(person);
     b.due("r1", "1", -3);
     let store = b.store.outreach();
-    let mut state = store.outreach_state(&source_id()).await.unwrap();
     let template = odx_core::outreach::Template::default_for(
         odx_core::outreach::Purpose::Recall,
         Channel::Sms,
     );
-    state.stopped_templates.insert(template.unwrap().name());
-    store
-        .set_outreach_state(&source_id(), &state)
-        .await
-        .unwrap();
+    let stop = OutreachChange::StopTemplate(template.unwrap().name());
+    store.change_outreach(&source_id(), stop).await.unwrap();
     let report = b.run().await;
     assert_eq!(report.untold.get(&Rule::NoTemplate), Some(&1));
     assert!(b.sent().is_empty());

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use odx_core::model::{AppointmentStatus, Channel, Email, Patient, PatientStatus, Phone, Record};
+use odx_core::outreach::Purpose;
 use odx_core::sink::{Suppression, Target};
+use odx_core::store::outreach::HistoryQuery;
 use odx_core::testkit::GatewayFault;
 use odx_core::{HouseholdKey, RecallKey};
 
@@ -258,6 +260,33 @@ impl World {
     }
 }
 
+impl World {
+    /// No household hears twice for one purpose within its window.
+    async fn check_households(&self) -> Result<(), String> {
+        let outlet = odx_core::OutletId::new(crate::office::source_id(), "messages").unwrap();
+        for n in 1..=PEOPLE {
+            let query = HistoryQuery {
+                subjects: BTreeSet::new(),
+                recipient: odx_core::PatientKey::new("nobody"),
+                addresses: Vec::new(),
+                household: HouseholdKey::new(n.to_string()),
+            };
+            let store = self.b.store.outreach();
+            let history = store.history(&outlet, query).await.unwrap();
+            let told = history.household.iter().filter(|told| told.counts());
+            let mut last: BTreeMap<Purpose, DateTime<Utc>> = BTreeMap::new();
+            for one in told {
+                let days = if one.purpose == Purpose::Review { 1 } else { 7 };
+                let before = last.insert(one.purpose, one.begun);
+                if before.is_some_and(|at| one.begun - at < TimeDelta::days(days)) {
+                    return Err("household: told twice for one purpose".to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 fn is_child(person: &Patient) -> bool {
     let born = person.born.as_ref();
     born.is_some_and(|born| *born.expose() > "2010-01-01".parse().unwrap())
@@ -279,5 +308,6 @@ pub(crate) async fn play(seed: u64) -> Result<(), String> {
         let today = odx_core::clock::Clock::now(&world.b.clock).date_naive();
         world.offset = (today - day(0)).num_days();
     }
-    world.check_all()
+    world.check_all()?;
+    world.check_households().await
 }

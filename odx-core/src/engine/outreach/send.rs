@@ -271,7 +271,7 @@ impl Caller<'_> {
         let about = ids.patient(&send.wanted.patient);
         let contact = ids.patient(&send.recipient);
         Enrollment {
-            channels: vec![send.channel],
+            channels: send.channels.clone(),
             external_id: ids.episode(episode),
             office_id: self.pipeline.office.id().to_string(),
             patient_external_id: (about != contact).then_some(about),

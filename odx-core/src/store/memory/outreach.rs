@@ -13,8 +13,8 @@ use crate::model::{Channel, Patient, RecordKind, Stop, StopOrigin};
 use crate::outreach::Status;
 use crate::sink::{Account, Suppression};
 use crate::store::outreach::{
-    Aside, Audit, AuditRow, DecisionRow, Disclosure, History, HistoryQuery, Lift, OutreachState,
-    OutreachStore, Progress, Replay, UnreadableRow,
+    Aside, Audit, AuditRow, DecisionRow, Disclosure, History, HistoryQuery, Lift, OutreachChange,
+    OutreachState, OutreachStore, Progress, Replay, UnreadableRow,
 };
 use crate::store::view::{self, Digest, DigestKey};
 use crate::store::{Due, DueQuery, Epoch, Hold};
@@ -253,11 +253,15 @@ impl OutreachStore for MemoryStore {
         Ok(known.map_or_else(OutreachState::default, |source| source.outreach.clone()))
     }
 
-    async fn set_outreach_state(&self, source: &SourceId, state: &OutreachState) -> Result<()> {
+    async fn change_outreach(
+        &self,
+        source: &SourceId,
+        change: OutreachChange,
+    ) -> Result<OutreachState> {
         let mut inner = self.lock();
         let source = inner.sources.entry(source.clone()).or_default();
-        source.outreach = state.clone();
-        Ok(())
+        source.outreach.change(change);
+        Ok(source.outreach.clone())
     }
 
     async fn lift(&self, source: &SourceId, lift: &Lift, _now: DateTime<Utc>) -> Result<u64> {

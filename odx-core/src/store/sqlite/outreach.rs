@@ -16,8 +16,8 @@ use crate::outreach::{Episode, Purpose, Status};
 use crate::policy::Segment;
 use crate::sink::{Account, Suppression};
 use crate::store::outreach::{
-    About, Aside, Audit, AuditRow, DecisionRow, History, HistoryQuery, Lift, OutreachState,
-    OutreachStore, Progress, Replay, Told, UnreadableRow,
+    About, Aside, Audit, AuditRow, DecisionRow, History, HistoryQuery, Lift, OutreachChange,
+    OutreachState, OutreachStore, Progress, Replay, Told, UnreadableRow,
 };
 use crate::store::view::{self, DigestKey};
 use crate::store::{Due, DueQuery, Epoch, Hold};
@@ -427,6 +427,40 @@ fn note_unmapped(
     Ok(news)
 }
 
+/// Under this name an office's state is kept.
+const OUTREACH: &str = "outreach";
+
+fn keep(db: &Transaction<'_>, source: &SourceId, name: &str, text: &str) -> Result<()> {
+    let source = source_row(db, source)?;
+    db.execute(
+        "INSERT INTO kept (source, name, body) VALUES (?1, ?2, ?3) \
+         ON CONFLICT DO UPDATE SET body = excluded.body",
+        params![source, name, text],
+    )
+    .map_err(failed)?;
+    reach("keep.in_transaction");
+    Ok(())
+}
+
+fn kept(db: &Transaction<'_>, source: &SourceId, name: &str) -> Result<Option<String>> {
+    db.prepare_cached(
+        "SELECT body FROM kept JOIN source ON source.id = source WHERE source.name = ?1 AND kept.name = ?2",
+    )
+    .and_then(|mut q| {
+        q.query_row(params![source.to_string(), name], |row| row.get(0))
+            .optional()
+    })
+    .map_err(failed)
+}
+
+fn outreach_state(db: &Transaction<'_>, source: &SourceId) -> Result<OutreachState> {
+    match kept(db, source, OUTREACH)? {
+        None => Ok(OutreachState::default()),
+        Some(text) => serde_json::from_str(&text)
+            .map_err(|_| damaged("a state of an office that cannot be read")),
+    }
+}
+
 #[async_trait]
 impl OutreachStore for SqliteStore {
     async fn open_gateway(&self, source: &SourceId, id: &SinkId, account: &Account) -> Result<()> {
@@ -580,17 +614,29 @@ impl OutreachStore for SqliteStore {
     }
 
     async fn outreach_state(&self, source: &SourceId) -> Result<OutreachState> {
-        match self.kept(source, "outreach").await? {
-            None => Ok(OutreachState::default()),
-            Some(text) => serde_json::from_str(&text)
-                .map_err(|_| damaged("a state of an office that cannot be read")),
-        }
+        let source = source.clone();
+        self.read(move |db, _| outreach_state(db, &source)).await
     }
 
-    async fn set_outreach_state(&self, source: &SourceId, state: &OutreachState) -> Result<()> {
-        let text = serde_json::to_string(state)
-            .map_err(|_| Error::new(ErrorKind::Bug, "a state could not be written as json"))?;
-        self.keep(source, "outreach", &text).await
+    async fn change_outreach(
+        &self,
+        source: &SourceId,
+        change: OutreachChange,
+    ) -> Result<OutreachState> {
+        let source = source.clone();
+        self.write(move |db, _| {
+            let mut state = outreach_state(db, &source)?;
+            let before = state.clone();
+            state.change(change);
+            if state != before {
+                let text = serde_json::to_string(&state).map_err(|_| {
+                    Error::new(ErrorKind::Bug, "a state could not be written as json")
+                })?;
+                keep(db, &source, OUTREACH, &text)?;
+            }
+            Ok(state)
+        })
+        .await
     }
 
     async fn lift(&self, source: &SourceId, lifted: &Lift, now: DateTime<Utc>) -> Result<u64> {
@@ -708,33 +754,13 @@ impl OutreachStore for SqliteStore {
 
     async fn keep(&self, source: &SourceId, name: &str, text: &str) -> Result<()> {
         let (source, name, text) = (source.clone(), name.to_owned(), text.to_owned());
-        self.write(move |db, _| {
-            let source = source_row(db, &source)?;
-            db.execute(
-                "INSERT INTO kept (source, name, body) VALUES (?1, ?2, ?3) \
-                 ON CONFLICT DO UPDATE SET body = excluded.body",
-                params![source, name, text],
-            )
-            .map_err(failed)?;
-            reach("keep.in_transaction");
-            Ok(())
-        })
-        .await
+        self.write(move |db, _| keep(db, &source, &name, &text))
+            .await
     }
 
     async fn kept(&self, source: &SourceId, name: &str) -> Result<Option<String>> {
         let (source, name) = (source.clone(), name.to_owned());
-        self.read(move |db, _| {
-            db.prepare_cached(
-                "SELECT body FROM kept JOIN source ON source.id = source WHERE source.name = ?1 AND kept.name = ?2",
-            )
-            .and_then(|mut q| {
-                q.query_row(params![source.to_string(), name], |row| row.get(0))
-                    .optional()
-            })
-            .map_err(failed)
-        })
-        .await
+        self.read(move |db, _| kept(db, &source, &name)).await
     }
 
     async fn token(&self, text: &str) -> Result<String> {
