@@ -117,6 +117,7 @@ const FIRST_SCHEMA: &str = include_str!("../src/store/sqlite/schema/0001.sql");
 const LATER_COLUMNS: &str = "ALTER TABLE record DROP COLUMN told; \
     ALTER TABLE sink DROP COLUMN kind; ALTER TABLE sink DROP COLUMN fingerprint; \
     DROP INDEX suppression_digest; \
+    ALTER TABLE source DROP COLUMN outreach; ALTER TABLE route DROP COLUMN brought; \
     ALTER TABLE suppression DROP COLUMN lifted_at; ALTER TABLE suppression DROP COLUMN lifted_why; \
     ALTER TABLE parked DROP COLUMN since;";
 

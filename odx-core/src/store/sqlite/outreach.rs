@@ -20,7 +20,7 @@ use crate::store::outreach::{
     OutreachStore, Progress, Replay, Told, UnreadableRow,
 };
 use crate::store::view::{self, DigestKey};
-use crate::store::{Due, DueQuery, Epoch, Hold};
+use crate::store::{Due, DueQuery, Epoch, Hold, pairing};
 
 /// A status that is still not mapped is told again after this long.
 const TOLD_AGAIN: TimeDelta = TimeDelta::days(7);
@@ -124,10 +124,10 @@ pub(super) fn note_about(
         ])
     })
     .map_err(failed)?;
-    for episode in &about.episodes {
+    for (place, episode) in (0_i64..).zip(&about.episodes) {
         db.prepare_cached(
-            "INSERT INTO episode (outlet, subject, purpose, cycle, segment, key) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-             ON CONFLICT DO NOTHING",
+            "INSERT INTO episode (outlet, subject, purpose, cycle, segment, key, place) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+             ON CONFLICT DO UPDATE SET place = excluded.place WHERE place <> excluded.place",
         )
         .and_then(|mut q| {
             q.execute(params![
@@ -137,6 +137,7 @@ pub(super) fn note_about(
                 episode.cycle.map_or(0, day),
                 episode.segment.map_or("", Segment::name),
                 key.as_str(),
+                place,
             ])
         })
         .map_err(failed)?;
@@ -221,6 +222,13 @@ fn history(
         }
     }
     found.household = tolds(db, "household", outlet, &query.household.native())?;
+    // Each was found in order; of several subjects and addresses, they are put in order here.
+    found
+        .episodes
+        .sort_by(|(_, a), (_, b)| (a.at, &a.key).cmp(&(b.at, &b.key)));
+    found
+        .person
+        .sort_by(|a, b| (a.at, &a.key).cmp(&(b.at, &b.key)));
     Ok(found)
 }
 
@@ -297,7 +305,7 @@ fn lift(db: &Transaction<'_>, key: &DigestKey, source: i64, lift: &Lift, now: i6
         let taken = db
             .prepare_cached(
                 "UPDATE suppression SET lifted_at = ?4, lifted_why = ?5 WHERE lifted_at IS NULL AND channel = ?2 \
-                 AND digest = ?3 AND (NOT ?7 OR reason = 'keyword_stop') AND sink IN (SELECT id FROM sink \
+                 AND digest = ?3 AND (NOT ?7 OR reason = ?8) AND sink IN (SELECT id FROM sink \
                  WHERE source = ?1 AND iif(?6 IS NULL, kind = 1, name = ?6))",
             )
             .and_then(|mut q| {
@@ -309,6 +317,7 @@ fn lift(db: &Transaction<'_>, key: &DigestKey, source: i64, lift: &Lift, now: i6
                     lift.reason,
                     lift.origin.as_ref().map(SinkId::as_str),
                     lift.keyword_only,
+                    view::KEYWORD_STOP,
                 ])
             })
             .map_err(failed)?;
@@ -370,8 +379,10 @@ fn replay(db: &Transaction<'_>, sink: &SinkId, which: &Replay) -> Result<u64> {
     let sink = sink_row(db, sink)?;
     let households: Vec<String> = db
         .prepare_cached(
-            "DELETE FROM parked WHERE sink = ?1 AND hold = 1 AND (?2 IS NULL OR external_id = ?2) \
-             AND (?3 IS NULL OR instr(reason, ?3) > 0) AND (?4 IS NULL OR since >= ?4) RETURNING household",
+            // Not forgotten: what was last on its way, as which change and whether it may have arrived
+            // decides what is sent next.
+            "UPDATE parked SET hold = 0, not_before = 0, attempts = 0 \
+             WHERE sink = ?1 AND hold = 1 AND (?2 IS NULL OR external_id = ?2) AND (?3 IS NULL OR instr(reason, ?3) > 0) AND (?4 IS NULL OR since >= ?4) RETURNING household",
         )
         .and_then(|mut q| {
             q.query_map(
@@ -438,17 +449,12 @@ impl OutreachStore for SqliteStore {
                 params![id.as_str(), source, account.name, super::scheme_text(account.scheme)],
             )
             .map_err(failed)?;
-            let owner: i64 = db
-                .query_row("SELECT source FROM sink WHERE name = ?1", [id.as_str()], |row| row.get(0))
+            let (owner, gateway): (i64, bool) = db
+                .query_row("SELECT source, kind FROM sink WHERE name = ?1", [id.as_str()], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
                 .map_err(failed)?;
-            if owner == source {
-                Ok(())
-            } else {
-                Err(Error::new(
-                    ErrorKind::Config,
-                    format!("the gateway {id} belongs to another source in this state: give each office its own"),
-                ))
-            }
+            pairing::check_gateway(&id, owner == source, gateway)
         })
         .await
     }
@@ -580,17 +586,38 @@ impl OutreachStore for SqliteStore {
     }
 
     async fn outreach_state(&self, source: &SourceId) -> Result<OutreachState> {
-        match self.kept(source, "outreach").await? {
-            None => Ok(OutreachState::default()),
-            Some(text) => serde_json::from_str(&text)
-                .map_err(|_| damaged("a state of an office that cannot be read")),
-        }
+        let source = source.to_string();
+        self.read(move |db, _| {
+            let text: Option<String> = db
+                .prepare_cached("SELECT outreach FROM source WHERE name = ?1")
+                .and_then(|mut q| q.query_row([source], |row| row.get(0)).optional())
+                .map_err(failed)?
+                .flatten();
+            text.map_or_else(
+                || Ok(OutreachState::default()),
+                |text| {
+                    serde_json::from_str(&text)
+                        .map_err(|_| damaged("a state of an office that cannot be read"))
+                },
+            )
+        })
+        .await
     }
 
     async fn set_outreach_state(&self, source: &SourceId, state: &OutreachState) -> Result<()> {
         let text = serde_json::to_string(state)
             .map_err(|_| Error::new(ErrorKind::Bug, "a state could not be written as json"))?;
-        self.keep(source, "outreach", &text).await
+        let source = source.clone();
+        self.write(move |db, _| {
+            let source = source_row(db, &source)?;
+            db.execute(
+                "UPDATE source SET outreach = ?2 WHERE id = ?1 AND outreach IS NOT ?2",
+                params![source, text],
+            )
+            .map(drop)
+            .map_err(failed)
+        })
+        .await
     }
 
     async fn lift(&self, source: &SourceId, lifted: &Lift, now: DateTime<Utc>) -> Result<u64> {
@@ -670,7 +697,7 @@ impl OutreachStore for SqliteStore {
         let sink = sink.clone();
         self.read(move |db, _| {
             db.query_row(
-                "SELECT count(*) FILTER (WHERE seen > 0), count(*) FROM route WHERE sink = ?1",
+                "SELECT count(*) FILTER (WHERE brought), count(*) FROM route WHERE sink = ?1",
                 [sink_row(db, &sink)?],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
@@ -712,7 +739,7 @@ impl OutreachStore for SqliteStore {
             let source = source_row(db, &source)?;
             db.execute(
                 "INSERT INTO kept (source, name, body) VALUES (?1, ?2, ?3) \
-                 ON CONFLICT DO UPDATE SET body = excluded.body",
+                 ON CONFLICT DO UPDATE SET body = excluded.body WHERE body <> excluded.body",
                 params![source, name, text],
             )
             .map_err(failed)?;

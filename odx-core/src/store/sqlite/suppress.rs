@@ -1,4 +1,4 @@
-//! Stops: kept as keyed digests, never lifted here.
+//! Stops: kept as keyed digests.
 
 use std::collections::BTreeSet;
 
@@ -49,6 +49,15 @@ pub(super) fn commit(
                 .map_err(failed)?;
             if new > 0 {
                 fresh.insert((channel, digest));
+            } else if stop.reason != view::KEYWORD_STOP {
+                // Whoever has more against them than their own word cannot take it back alone.
+                db.prepare_cached(
+                    "UPDATE suppression SET reason = ?4 WHERE sink = ?1 AND channel = ?2 AND digest = ?3 AND reason = ?5",
+                )
+                .and_then(|mut q| {
+                    q.execute(params![sink, code(channel), digest, stop.reason, view::KEYWORD_STOP])
+                })
+                .map_err(failed)?;
             }
         }
     }
