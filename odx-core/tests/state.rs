@@ -40,6 +40,12 @@ impl StateHarness for InMemory {
     async fn make_newer(&self) -> Supported {
         Supported::No("state in memory ends with its release")
     }
+    async fn edit_disclosure(&self, _number: u64) -> Supported {
+        Supported::No("nobody comes to memory behind the store's back")
+    }
+    async fn delete_disclosure(&self, _number: u64) -> Supported {
+        Supported::No("nobody comes to memory behind the store's back")
+    }
 }
 
 odx_core::state_conformance!(memory, InMemory);
@@ -55,6 +61,19 @@ impl InFile {
     fn raw(&self, sql: &str) {
         let db = Connection::open(self.path()).unwrap();
         db.execute_batch(sql).unwrap();
+    }
+
+    /// Refused as long as the trigger is there, done once it is not.
+    fn raw_at_disclosures(&self, sql: &str, trigger: &str) -> Supported {
+        let db = Connection::open(self.path()).unwrap();
+        let error = db.execute_batch(sql).unwrap_err();
+        assert!(
+            error.to_string().contains("disclosures are kept"),
+            "{error}"
+        );
+        db.execute_batch(&format!("DROP TRIGGER {trigger}; {sql}"))
+            .unwrap();
+        Supported::Yes
     }
 }
 
@@ -90,6 +109,14 @@ impl StateHarness for InFile {
     async fn make_newer(&self) -> Supported {
         self.raw("PRAGMA user_version = 999");
         Supported::Yes
+    }
+    async fn edit_disclosure(&self, number: u64) -> Supported {
+        let edit = format!("UPDATE audit SET fields = 'first_name' WHERE number = {number}");
+        self.raw_at_disclosures(&edit, "audit_fixed")
+    }
+    async fn delete_disclosure(&self, number: u64) -> Supported {
+        let delete = format!("DELETE FROM audit WHERE number = {number}");
+        self.raw_at_disclosures(&delete, "audit_kept")
     }
     async fn make_older(&self) -> Supported {
         older(self.open().await.unwrap()).await;
