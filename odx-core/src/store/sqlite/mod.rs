@@ -8,6 +8,8 @@ mod failure;
 mod inbox;
 mod outreach;
 mod page;
+#[cfg(test)]
+mod plans;
 mod schema;
 mod seen;
 mod suppress;

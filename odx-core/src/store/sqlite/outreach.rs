@@ -163,16 +163,29 @@ fn told(row: &Row<'_>) -> Result<Told> {
     })
 }
 
+/// What was told to those whom this column names. Told which index: left alone,
+/// the planner walks everything the outlet ever told to get the order for nothing.
+pub(super) fn told_by(what: &str) -> String {
+    format!(
+        "SELECT {TOLD} FROM effect INDEXED BY effect_{what} WHERE outlet = ?1 AND {what} = ?2 AND recipient NOTNULL ORDER BY claimed_at, key"
+    )
+}
+
+/// What was told about a subject.
+pub(super) fn told_of_subject() -> String {
+    format!(
+        "SELECT {TOLD}, episode.purpose, cycle, segment FROM episode JOIN effect USING (outlet, key) \
+         WHERE outlet = ?1 AND subject = ?2 ORDER BY claimed_at, key"
+    )
+}
+
 fn tolds(
     db: &Transaction<'_>,
     what: &str,
     outlet: i64,
     value: &dyn rusqlite::ToSql,
 ) -> Result<Vec<Told>> {
-    let sql = format!(
-        "SELECT {TOLD} FROM effect WHERE outlet = ?1 AND {what} = ?2 AND recipient NOTNULL ORDER BY claimed_at, key"
-    );
-    let mut query = db.prepare_cached(&sql).map_err(failed)?;
+    let mut query = db.prepare_cached(&told_by(what)).map_err(failed)?;
     let mut rows = query.query(params![outlet, value]).map_err(failed)?;
     let mut all = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
@@ -192,11 +205,7 @@ fn history(
     };
     let mut found = History::default();
     for subject in &query.subjects {
-        let sql = format!(
-            "SELECT {TOLD}, episode.purpose, cycle, segment FROM episode JOIN effect USING (outlet, key) \
-             WHERE outlet = ?1 AND subject = ?2 ORDER BY claimed_at, key"
-        );
-        let mut statement = db.prepare_cached(&sql).map_err(failed)?;
+        let mut statement = db.prepare_cached(&told_of_subject()).map_err(failed)?;
         let mut rows = statement
             .query(params![outlet, subject.as_str()])
             .map_err(failed)?;
@@ -264,6 +273,13 @@ fn decide(
     Ok(())
 }
 
+/// What was decided about a patient, or to them. Each by its index: left alone,
+/// the planner reads every decision of the office.
+pub(super) const DECIDED: &str = "SELECT body, patient, recipient, at, episode, channel FROM decision \
+     INDEXED BY decision_patient WHERE source = ?1 AND patient = ?2 \
+     UNION SELECT body, patient, recipient, at, episode, channel FROM decision \
+     INDEXED BY decision_recipient WHERE source = ?1 AND recipient = ?2 ORDER BY at DESC, episode, channel";
+
 fn decisions(
     db: &Transaction<'_>,
     source: &SourceId,
@@ -272,12 +288,7 @@ fn decisions(
     let Some(source) = known_source(db, source)? else {
         return Ok(Vec::new());
     };
-    let mut query = db
-        .prepare_cached(
-            "SELECT body, patient, recipient FROM decision WHERE source = ?1 AND (patient = ?2 OR recipient = ?2) \
-             ORDER BY at DESC, episode, channel",
-        )
-        .map_err(failed)?;
+    let mut query = db.prepare_cached(DECIDED).map_err(failed)?;
     let mut rows = query
         .query(params![source, patient.native()])
         .map_err(failed)?;

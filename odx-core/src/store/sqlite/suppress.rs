@@ -143,6 +143,10 @@ pub(super) fn raise_households(
     Ok(())
 }
 
+/// Stops of one digest: as much as there is of it, however many others there are.
+pub(super) const OF_DIGEST: &str = "SELECT channel, kind, reason, since FROM suppression JOIN sink ON sink.id = suppression.sink \
+     WHERE digest = ?1 AND sink.source = ?2 AND lifted_at IS NULL ORDER BY channel, kind, since, sink.id";
+
 /// The stops that concern a patient, whoever recorded them.
 pub(super) fn of_patient(
     db: &Transaction<'_>,
@@ -151,12 +155,7 @@ pub(super) fn of_patient(
     patient: &Patient,
     ids: &ExternalIds,
 ) -> Result<Vec<Stop>> {
-    let mut query = db
-        .prepare_cached(
-            "SELECT channel, kind, reason, since FROM suppression JOIN sink ON sink.id = suppression.sink \
-             WHERE digest = ?1 AND sink.source = ?2 AND lifted_at IS NULL ORDER BY channel, kind, since, sink.id",
-        )
-        .map_err(failed)?;
+    let mut query = db.prepare_cached(OF_DIGEST).map_err(failed)?;
     let mut stops = Vec::new();
     for digest in key.names(patient, ids)? {
         let mut rows = query.query(params![digest, source]).map_err(failed)?;
