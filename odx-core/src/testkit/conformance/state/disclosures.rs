@@ -77,7 +77,7 @@ pub async fn disclosures_are_one_row_per_answer_and_chain<H: StateHarness>() {
     let head = whole(&b.store, 4).await;
     assert_eq!(head.as_ref(), known.last().map(|row| &row.hash));
     let after = b.store.outreach().audit(&b.source, 1, 1).await;
-    assert_eq!(ok(after).as_slice(), &known[1..2]);
+    assert_eq!(Some(ok(after).as_slice()), known.get(1..2));
 }
 
 /// Whoever changes a row or takes one out is found out, by the first of them.
