@@ -63,7 +63,7 @@ struct Source {
     runs: Vec<(DateTime<Utc>, String)>,
     inbox: Vec<Delivery>,
     delivered: BTreeMap<[u8; 16], DateTime<Utc>>,
-    /// Why rows could not be read, and since when; also those that read again.
+    /// Why rows cannot be read, and since when.
     reasons: BTreeMap<(RecordKind, String), (String, DateTime<Utc>)>,
     decisions: BTreeMap<(String, Channel), DecisionRow>,
     outreach: OutreachState,
@@ -470,6 +470,12 @@ impl StateStore for MemoryStore {
         if outcome.is_news() {
             source.last_seen.change = Some(commit.now);
         }
+        let Source {
+            reasons,
+            unreadable,
+            ..
+        } = &mut *source;
+        reasons.retain(|key, _| unreadable.contains_key(key));
         source.cursor = Some(commit.page.position.cursor().clone());
         inner.raise(&commit.source, &raised);
         Ok(outcome)

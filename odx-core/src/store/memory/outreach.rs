@@ -324,7 +324,6 @@ impl OutreachStore for MemoryStore {
         let known = inner.sources.get(source);
         let rows = known.into_iter().flat_map(|source| &source.reasons);
         let mut rows: Vec<_> = rows
-            .filter(|(key, _)| known.is_some_and(|source| source.unreadable.contains_key(*key)))
             .map(|((kind, native), (reason, since))| UnreadableRow {
                 kind: *kind,
                 native: native.clone(),

@@ -15,6 +15,9 @@ ALTER TABLE suppression ADD COLUMN lifted_why TEXT;
 CREATE INDEX suppression_digest ON suppression (digest);
 
 ALTER TABLE parked ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+-- Nobody wrote down when: it was by the end of the last run.
+UPDATE parked SET since = coalesce(
+    (SELECT max(run.at) FROM run JOIN sink ON sink.source = run.source WHERE sink.id = parked.sink), 0);
 
 -- What an effect tells whom.
 ALTER TABLE effect ADD COLUMN purpose INTEGER;
