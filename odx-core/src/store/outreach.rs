@@ -22,7 +22,8 @@ use crate::sink::{Account, Target};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct About {
     /// The occurrences that are told with it; the first is its own, the others
-    /// are those of the household that it speaks for as well.
+    /// are those of the household that it speaks for as well. An attempt that
+    /// may have told more of them than the next one keeps them told.
     pub episodes: Vec<Episode>,
     /// By which channel.
     pub channel: Channel,
@@ -80,7 +81,9 @@ impl Told {
     }
 }
 
-/// What was told to whom, as far as it matters for one decision.
+/// What was told to whom, as far as it matters for one decision, in the order of
+/// the claims. An attempt that is waiting or was refused is here as well: see
+/// [`Told::counts`].
 #[derive(Debug, Clone, Default)]
 pub struct History {
     /// Of these subjects: each occurrence, and what told it.
@@ -241,7 +244,8 @@ pub struct Lift {
     /// Those of this origin only. None: of every gateway, never of a CRM: what a
     /// CRM says only the CRM takes back.
     pub origin: Option<SinkId>,
-    /// Only stops that were said with a keyword.
+    /// Only stops that were said with a keyword, and that nothing else has
+    /// spoken for since.
     pub keyword_only: bool,
     /// Why, for the record.
     pub reason: String,
@@ -337,7 +341,7 @@ pub struct Aside {
 /// How far a sink has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Progress {
-    /// Households that were brought to it at least once.
+    /// Households that were brought to it at least once, whatever is due again.
     pub done: u64,
     /// Households there are.
     pub all: u64,
@@ -351,7 +355,7 @@ pub trait OutreachStore: Debug + Send + Sync {
     ///
     /// # Errors
     /// See the trait; [`ErrorKind::Config`](crate::ErrorKind::Config) if it
-    /// belongs to another source.
+    /// belongs to another source, or is a CRM.
     async fn open_gateway(&self, source: &SourceId, id: &SinkId, account: &Account) -> Result<()>;
 
     /// Everybody is looked at again for this sink if `fingerprint` is another
@@ -479,8 +483,9 @@ pub trait OutreachStore: Debug + Send + Sync {
     /// See the trait.
     async fn aside(&self, sink: &SinkId, limit: usize) -> Result<Vec<Aside>>;
 
-    /// Lets refused ops be tried again, with what their records are now. Returns
-    /// how many.
+    /// Lets refused ops be tried again at once, with what their records are now.
+    /// What is known of their last attempts stays known: whether another content
+    /// may have arrived, and which change it was. Returns how many.
     ///
     /// # Errors
     /// See the trait.
@@ -498,7 +503,8 @@ pub trait OutreachStore: Debug + Send + Sync {
     /// See the trait.
     async fn runs(&self, source: &SourceId, limit: usize) -> Result<Vec<(DateTime<Utc>, String)>>;
 
-    /// Keeps a plan, or anything else of that size, under a name.
+    /// Keeps a plan, or anything else of that size, under a name. What is kept
+    /// already is not written again.
     ///
     /// # Errors
     /// See the trait.
