@@ -8,8 +8,8 @@ use odx_core::model::StopOrigin;
 use odx_core::outreach::Status;
 use odx_core::sink::Account;
 use odx_core::store::outreach::{
-    Aside, Audit, AuditRow, DecisionRow, History, HistoryQuery, Lift, OutreachChange, OutreachState, Progress,
-    Replay, UnreadableRow,
+    Aside, Audit, AuditRow, DecisionRow, History, HistoryQuery, Lift, OutreachChange,
+    OutreachState, Progress, Replay, UnreadableRow,
 };
 use odx_core::store::{Due, DueQuery, EffectState, Epoch, OutreachStore, StateStore};
 use odx_core::{HouseholdKey, LedgerHash, OutletId, PatientKey, Result, SinkId, SourceId};
