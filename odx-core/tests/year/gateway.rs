@@ -1,0 +1,215 @@
+//! Providers of texts and mails that write down what they were given.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use odx_core::clock::Clock;
+use odx_core::effect::Receipt;
+use odx_core::model::{Channel, Email, Phone};
+use odx_core::outreach::{Attempt, Message, MessageGateway, Purpose, SendError};
+use odx_core::sink::{Suppression, SuppressionPage, Target};
+use odx_core::source::{Cursor, Probe};
+use odx_core::testkit::TestClock;
+use odx_core::{Error, ErrorKind, Result, SinkId};
+
+/// A message as a provider took it.
+#[derive(Debug, Clone)]
+pub(crate) struct Taken {
+    pub(crate) key: String,
+    pub(crate) purpose: Purpose,
+    pub(crate) channel: Channel,
+    pub(crate) to: String,
+    pub(crate) text: String,
+    pub(crate) at: DateTime<Utc>,
+}
+
+/// How a provider fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    /// No connection.
+    Down,
+    /// It is taken, and the answer is a 500.
+    FailedAfter,
+    /// It is taken, and the answer is lost.
+    Lost,
+    /// It is not taken, and nobody hears of that.
+    LostBefore,
+    /// As `Lost`, and the provider cannot be asked.
+    Gone,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    taken: Vec<Taken>,
+    /// Since somebody looked.
+    news: usize,
+    stops: BTreeSet<String>,
+    rng: Option<fastrand::Rng>,
+    /// Keys of which no answer can be had.
+    dark: BTreeSet<String>,
+    faults: BTreeMap<&'static str, u64>,
+    requests: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    id: SinkId,
+    channel: Channel,
+    clock: TestClock,
+    inner: Mutex<Inner>,
+}
+
+impl Recorder {
+    pub(crate) fn new(kind: &str, channel: Channel, clock: TestClock) -> Self {
+        Self {
+            id: SinkId::new(kind, "main-st").unwrap(),
+            channel,
+            clock,
+            inner: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fails at random from now on, or no more.
+    pub(crate) fn fail(&self, seed: Option<u64>) {
+        self.lock().rng = seed.map(fastrand::Rng::with_seed);
+    }
+
+    pub(crate) fn stop(&self, address: &str) {
+        self.lock().stops.insert(address.to_owned());
+    }
+
+    pub(crate) fn start(&self, address: &str) {
+        self.lock().stops.remove(address);
+    }
+
+    /// What was taken since the last time.
+    pub(crate) fn news(&self) -> Vec<Taken> {
+        let mut inner = self.lock();
+        let all = inner.taken.len();
+        let from = std::mem::replace(&mut inner.news, all);
+        inner.taken[from..].to_vec()
+    }
+
+    /// How often it failed, and how.
+    pub(crate) fn faults(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().faults.clone()
+    }
+}
+
+impl Inner {
+    fn fault(&mut self) -> Fault {
+        let Some(rng) = &mut self.rng else {
+            return Fault::None;
+        };
+        let (fault, name) = match rng.u32(0..100) {
+            0..10 => (Fault::Down, "down"),
+            10..16 => (Fault::FailedAfter, "500 after it was taken"),
+            16..22 => (Fault::Lost, "answer lost"),
+            22..27 => (Fault::LostBefore, "request lost"),
+            27..30 => (Fault::Gone, "in doubt for ever"),
+            _ => return Fault::None,
+        };
+        *self.faults.entry(name).or_default() += 1;
+        fault
+    }
+}
+
+fn down(what: &'static str) -> Error {
+    Error::new(ErrorKind::Unavailable, what)
+}
+
+#[async_trait]
+impl MessageGateway for Recorder {
+    fn id(&self) -> &SinkId {
+        &self.id
+    }
+
+    fn sender(&self) -> &str {
+        match self.channel {
+            Channel::Sms => "+12125550100",
+            _ => "office@mail.test-practice.com",
+        }
+    }
+
+    fn channel(&self) -> Channel {
+        self.channel
+    }
+
+    async fn probe(&self) -> Result<Probe> {
+        Ok(Probe::default())
+    }
+
+    async fn send(&self, message: &Message) -> Result<Receipt, SendError> {
+        let mut inner = self.lock();
+        inner.requests += 1;
+        let fault = inner.fault();
+        let key = message.key.as_str().to_owned();
+        if fault == Fault::Down {
+            return Err(SendError::NotSent(down("no connection")));
+        }
+        if fault == Fault::Gone {
+            inner.dark.insert(key.clone());
+        }
+        if fault != Fault::LostBefore {
+            let taken = Taken {
+                key: key.clone(),
+                purpose: message.purpose,
+                channel: message.to.channel(),
+                to: message.to.text().expose().clone(),
+                text: message.text.expose().clone(),
+                at: self.clock.now(),
+            };
+            inner.taken.push(taken);
+        }
+        match fault {
+            Fault::None => Ok(Receipt::of(key)),
+            Fault::FailedAfter => Err(SendError::InDoubt(down("500"))),
+            _ => Err(SendError::InDoubt(down("no answer in time"))),
+        }
+    }
+
+    async fn find(&self, attempt: &Attempt) -> Result<Option<Receipt>> {
+        let inner = self.lock();
+        let key = attempt.key.as_str();
+        if inner.dark.contains(key) {
+            return Err(Error::new(ErrorKind::Config, "it cannot be asked"));
+        }
+        let there = inner.taken.iter().any(|taken| taken.key == key);
+        Ok(there.then(|| Receipt::of(key)))
+    }
+
+    fn settles_within(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
+    async fn suppressions(&self, _since: Option<Cursor>) -> Result<SuppressionPage> {
+        let stop = |address: &String| Suppression {
+            target: match self.channel {
+                Channel::Sms => Target::Phone(Phone::parse(address).unwrap()),
+                _ => Target::Email(Email::parse(address).unwrap()),
+            },
+            channel: Some(self.channel),
+            reason: match self.channel {
+                Channel::Sms => "keyword_stop".to_owned(),
+                _ => "unsubscribed".to_owned(),
+            },
+        };
+        Ok(SuppressionPage {
+            listed: true,
+            stops: self.lock().stops.iter().map(stop).collect(),
+            ..SuppressionPage::default()
+        })
+    }
+
+    fn requests(&self) -> u64 {
+        self.lock().requests
+    }
+}

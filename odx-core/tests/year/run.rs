@@ -1,0 +1,383 @@
+//! odx, driven through the year, and what came of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{Days, NaiveDate, TimeZone, Utc};
+use odx_core::crm::TaskStatus;
+use odx_core::engine::{Mode, Pipeline, RunReport, Schedule};
+use odx_core::model::{Channel, Phone};
+use odx_core::outreach::{MessageGateway, Outreach, OutreachSettings};
+use odx_core::policy::{Reactivation, RecallPolicy, RecallSettings, Reviews};
+use odx_core::sink::Target;
+use odx_core::store::outreach::{HistoryQuery, Lift};
+use odx_core::store::{SqliteStore, StateStore};
+use odx_core::testkit::{MemorySink, MemorySource, TestClock};
+use odx_core::{
+    ExternalId, HouseholdKey, Office, OfficeId, OutletId, PatientKey, SinkId, SourceId,
+};
+
+use crate::gateway::{Recorder, Taken};
+use crate::history::{History, Tick};
+use crate::oracle;
+use crate::practice::{Changes, Practice, Stop, Told};
+
+pub(crate) const DAYS: u64 = 365;
+
+fn first_day() -> NaiveDate {
+    // A Monday, so that clocks go forward and back within the year.
+    NaiveDate::from_ymd_opt(2026, 1, 5).unwrap()
+}
+
+/// Every day at ten, and every seventh day at four once more.
+pub(crate) fn ticks() -> Vec<Tick> {
+    let mut ticks = Vec::new();
+    for day in 0..DAYS {
+        let hours: &[u32] = if day % 7 == 3 { &[10, 16] } else { &[10] };
+        for hour in hours {
+            let wall = (first_day() + Days::new(day))
+                .and_hms_opt(*hour, 0, 0)
+                .unwrap();
+            let zone = chrono_tz::America::New_York;
+            let at = zone.from_local_datetime(&wall).unwrap().with_timezone(&Utc);
+            ticks.push(Tick {
+                number: ticks.len() as u32,
+                wall,
+                at,
+            });
+        }
+    }
+    ticks
+}
+
+#[derive(Debug)]
+pub(crate) struct Year {
+    pub(crate) history: History,
+    practice: Practice,
+    source: Arc<MemorySource>,
+    sink: Arc<MemorySink>,
+    texts: Arc<Recorder>,
+    mails: Arc<Recorder>,
+    clock: TestClock,
+    folder: tempfile::TempDir,
+    store: Option<Arc<SqliteStore>>,
+    names: BTreeMap<String, String>,
+    crm_stops: Vec<odx_core::sink::Suppression>,
+    lifts: Vec<String>,
+    begun: std::time::Instant,
+    sent: BTreeMap<(String, &'static str), u64>,
+    spent: Duration,
+    people: u64,
+}
+
+fn source_id() -> SourceId {
+    SourceId::new("t", "main-st").unwrap()
+}
+
+fn channel_name(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Sms => "sms",
+        Channel::Email => "email",
+        Channel::Voice => "voice",
+    }
+}
+
+impl Year {
+    pub(crate) fn new(seed: u64, people: u64) -> Self {
+        let start = ticks()[0].at;
+        let clock = TestClock::at(start);
+        let history = History::new();
+        oracle::begin(&history);
+        let sink = MemorySink::new(
+            SinkId::new("mem", "main-st").unwrap(),
+            NonZeroUsize::new(100).unwrap(),
+        );
+        Self {
+            history,
+            practice: Practice::new(seed, u32::try_from(people).unwrap(), first_day()),
+            source: Arc::new(MemorySource::new(source_id(), 2000)),
+            sink: Arc::new(sink),
+            texts: Arc::new(Recorder::new("texts", Channel::Sms, clock.clone())),
+            mails: Arc::new(Recorder::new("mails", Channel::Email, clock.clone())),
+            clock,
+            folder: tempfile::tempdir().unwrap(),
+            store: None,
+            names: BTreeMap::new(),
+            crm_stops: Vec::new(),
+            lifts: Vec::new(),
+            begun: std::time::Instant::now(),
+            sent: BTreeMap::new(),
+            spent: Duration::ZERO,
+            people,
+        }
+    }
+
+    /// What happens in the practice until this run; everybody is told but odx.
+    pub(crate) fn live_through(&mut self, tick: Tick) {
+        if tick.number > 0 {
+            let share = if tick.wall.date().format("%a").to_string() == "Thu" {
+                0.5
+            } else {
+                1.0
+            };
+            self.practice.pass(tick.wall, share);
+        }
+        let changes = self.practice.changes();
+        self.history.note(tick, &changes);
+        self.tell_source(&changes);
+        for stop in &changes.stops {
+            match stop {
+                Stop::Text(number) => self.texts.stop(number),
+                Stop::Start(number) => {
+                    self.texts.start(number);
+                    self.lifts.push(number.clone());
+                }
+                Stop::Mail(mailbox) => self.mails.stop(mailbox),
+                Stop::CrmPhone(..) | Stop::CrmEmail(..) | Stop::CrmContact(..) => {
+                    self.crm_stops.extend(stop.in_crm());
+                }
+            }
+        }
+        self.sink.set_stops(self.crm_stops.clone());
+        self.clock.set(tick.at);
+    }
+
+    fn tell_source(&mut self, changes: &Changes) {
+        let mut tell = |told: Told| match told {
+            Ok(record) => self.source.put(record),
+            Err(key) => self.source.delete(&key),
+        };
+        for person in &changes.people {
+            self.names.insert(person.name.clone(), person.key.clone());
+            person.records().into_iter().for_each(&mut tell);
+        }
+        changes.dues.iter().for_each(|due| tell(due.record()));
+        changes.visits.iter().for_each(|visit| tell(visit.record()));
+    }
+
+    fn store(&mut self) -> Arc<SqliteStore> {
+        let path = self.folder.path().join("odx.sqlite");
+        self.store
+            .get_or_insert_with(|| Arc::new(SqliteStore::open(path).unwrap()))
+            .clone()
+    }
+
+    fn pipeline(&mut self) -> Pipeline {
+        let office = Office::new(
+            OfficeId::new("main-st").unwrap(),
+            "Main Street",
+            chrono_tz::America::New_York,
+        );
+        let settings = RecallSettings::default()
+            .with_reactivation(Some(Reactivation::after_days(548).until_days(Some(1500))))
+            .with_reviews(Some(Reviews::default()));
+        let mut reach = OutreachSettings::default();
+        reach.gate.yes_is_written = true;
+        reach.guard.first_days = 0;
+        reach.guard.floor = u32::MAX;
+        reach.identity.name = Some("Main Street".to_owned());
+        reach.identity.phone = Some("212-555-0100".to_owned());
+        let link = |path: &str| Some(format!("https://book.test-practice.com/{path}"));
+        reach.identity.booking_link = link("b");
+        reach.identity.review_link = link("r");
+        reach.identity.unsubscribe_link = link("u");
+        reach.identity.postal_address = Some("1 Main Street, Springfield".to_owned());
+        let gateways: Vec<Arc<dyn MessageGateway>> = vec![self.texts.clone(), self.mails.clone()];
+        let schedule = Schedule::default()
+            // Deletions are told; a whole listing is not what is looked at here.
+            .with_sweep(Duration::from_secs(30 * 24 * 3600))
+            .with_retry_max(Duration::from_secs(2));
+        Pipeline::builder(self.source.clone())
+            .policy(RecallPolicy::new(settings).unwrap())
+            .sink(self.sink.clone())
+            .state(self.store())
+            .office(office)
+            .clock(Arc::new(self.clock.clone()))
+            .schedule(schedule)
+            .outreach(Outreach::by_gateways(reach, gateways, Vec::new()).unwrap())
+            .build()
+            .unwrap()
+    }
+
+    /// Hears who wants texts again, then one run.
+    pub(crate) async fn run(&mut self) -> RunReport {
+        let begun = std::time::Instant::now();
+        let now = odx_core::clock::Clock::now(&self.clock);
+        let store = self.store();
+        for number in std::mem::take(&mut self.lifts) {
+            let lift = Lift {
+                target: Target::Phone(Phone::parse(&number).unwrap()),
+                channel: Channel::Sms,
+                origin: Some(MessageGateway::id(&*self.texts).clone()),
+                keyword_only: true,
+                reason: "start".to_owned(),
+            };
+            store
+                .outreach()
+                .lift(&source_id(), &lift, now)
+                .await
+                .unwrap();
+        }
+        let report = self.pipeline().run_once(Mode::Live).await.unwrap();
+        self.spent += begun.elapsed();
+        assert!(report.complete && report.problems.is_empty(), "{report:?}");
+        assert_eq!(report.paused, None);
+        report
+    }
+
+    /// What went out, by whom its words address.
+    fn heard(&mut self) -> Vec<(String, String, String, String)> {
+        let taken = [self.texts.news(), self.mails.news()].concat();
+        let mut heard: Vec<_> = taken.iter().map(|one| self.who(one)).collect();
+        heard.sort();
+        for (purpose, channel, ..) in &heard {
+            let channel = if channel == "sms" { "sms" } else { "email" };
+            *self.sent.entry((purpose.clone(), channel)).or_default() += 1;
+        }
+        heard
+    }
+
+    fn who(&self, taken: &Taken) -> (String, String, String, String) {
+        let name = taken.text.strip_prefix("Hi ").unwrap();
+        let (name, _) = name.split_once(',').unwrap();
+        (
+            taken.purpose.name().to_owned(),
+            channel_name(taken.channel).to_owned(),
+            self.names.get(name).cloned().unwrap_or_default(),
+            taken.to.clone(),
+        )
+    }
+
+    /// Exactly the same messages and tasks. Says keys only.
+    pub(crate) fn compare(&mut self, tick: Tick) {
+        let should = oracle::sent(&self.history);
+        let of = |one: &oracle::Should| {
+            (
+                one.purpose.clone(),
+                one.channel.clone(),
+                one.recipient.clone(),
+                one.address.clone(),
+            )
+        };
+        let mut expected: Vec<_> = should.iter().map(of).collect();
+        expected.sort();
+        let heard = self.heard();
+        let mut wrong = String::new();
+        if heard != expected {
+            let (is, ought): (BTreeSet<_>, BTreeSet<_>) =
+                (heard.iter().collect(), expected.iter().collect());
+            for (purpose, channel, who, _) in is.difference(&ought) {
+                let _ = writeln!(wrong, "odx alone: {purpose} by {channel} to {who}");
+            }
+            for one in &should {
+                if !is.contains(&of(one)) {
+                    let _ = writeln!(
+                        wrong,
+                        "sql alone: {} by {} to {} about {} ({})",
+                        one.purpose, one.channel, one.recipient, one.patient, one.subject
+                    );
+                }
+            }
+            if heard.len() > is.len() {
+                let _ = writeln!(wrong, "somebody heard the same twice");
+            }
+        }
+        let tasks = self.sink.tasks();
+        let tasks: BTreeSet<_> = tasks
+            .iter()
+            .map(|(id, task)| {
+                let status = match task.status {
+                    TaskStatus::Open => "open",
+                    TaskStatus::Completed => "completed",
+                    TaskStatus::Cancelled => "cancelled",
+                };
+                (
+                    id.to_string(),
+                    task.contact_external_id.to_string(),
+                    status.to_owned(),
+                )
+            })
+            .collect();
+        let ought: BTreeSet<_> = oracle::tasks(&self.history).into_iter().collect();
+        for (id, contact, status) in tasks.difference(&ought) {
+            let _ = writeln!(wrong, "odx alone: task {id} of {contact} is {status}");
+        }
+        for (id, contact, status) in ought.difference(&tasks) {
+            let _ = writeln!(wrong, "sql alone: task {id} of {contact} is {status}");
+        }
+        assert!(
+            wrong.is_empty(),
+            "run {} on {}:\n{wrong}",
+            tick.number,
+            tick.wall
+        );
+    }
+
+    /// Every occurrence was told in the run in which it should have been, also
+    /// those that were told with another one.
+    pub(crate) async fn compare_occurrences(&mut self) {
+        let ought = oracle::told(&self.history);
+        let subjects = ought.iter().map(|(_, subject, ..)| subject.clone());
+        let query = HistoryQuery {
+            subjects: subjects.map(ExternalId::from_kept).collect(),
+            recipient: PatientKey::new("nobody"),
+            addresses: Vec::new(),
+            household: HouseholdKey::new("nobody"),
+        };
+        let outlet = OutletId::new(source_id(), "messages").unwrap();
+        let history = self.store().outreach().history(&outlet, query).await;
+        let ticks: BTreeMap<_, _> = ticks().iter().map(|tick| (tick.at, tick.number)).collect();
+        let told: BTreeSet<_> = history
+            .unwrap()
+            .episodes
+            .into_iter()
+            .filter(|(_, told)| told.counts())
+            .map(|(episode, told)| {
+                let run = ticks.range(..=told.begun).next_back().unwrap();
+                (
+                    episode.purpose.name().to_owned(),
+                    episode.subject.to_string(),
+                    *run.1,
+                )
+            })
+            .collect();
+        let ought: BTreeSet<_> = ought
+            .into_iter()
+            .map(|(purpose, subject, _, run)| (purpose, subject, run))
+            .collect();
+        let odx: Vec<_> = told.difference(&ought).collect();
+        let sql: Vec<_> = ought.difference(&told).collect();
+        assert!(odx.is_empty() && sql.is_empty(), "odx {odx:?} sql {sql:?}");
+    }
+
+    pub(crate) fn figures(&self) -> String {
+        let mut text = format!("people {}, days {DAYS}\n", self.people);
+        for ((purpose, channel), count) in &self.sent {
+            let _ = writeln!(text, "{purpose:13} {channel:6} {count:7}");
+        }
+        let mut line = |name: &str, sql: &str| {
+            let _ = writeln!(text, "{name:20} {:7}", oracle::count(&self.history, sql));
+        };
+        line("occurrences told", "SELECT count(*) FROM told");
+        for status in ["open", "completed", "cancelled"] {
+            for kind in ["recall", "reactivation"] {
+                let sql = format!(
+                    "SELECT count(*) FROM task WHERE kind = '{kind}' AND status = '{status}'"
+                );
+                line(&format!("{kind} {status}"), &sql);
+            }
+        }
+        for table in ["person", "recall", "visit", "stop"] {
+            line(
+                &format!("states of {table}"),
+                &format!("SELECT count(*) FROM {table}"),
+            );
+        }
+        let all = self.begun.elapsed().as_secs_f64();
+        let _ = writeln!(text, "odx {:.1} s of {all:.1} s", self.spent.as_secs_f64());
+        text
+    }
+}
