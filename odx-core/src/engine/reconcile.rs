@@ -153,7 +153,8 @@ impl<'a> Courier<'a> {
         let known = self.pipeline.store.outreach();
         let source = self.pipeline.source.id();
         for status in known.note_unmapped(source, statuses, self.now()).await? {
-            let what = format!("{status} is not in the tag map: map it, to nothing if that is meant");
+            let what =
+                format!("{status} is not in the tag map: map it, to nothing if that is meant");
             let error = Error::new(ErrorKind::Config, what);
             self.pipeline.problem(report, &error, None);
         }
@@ -185,7 +186,9 @@ impl<'a> Courier<'a> {
         let sink = &self.sink;
         let read = self
             .pipeline
-            .read_stops(sink.id(), report, async |since| sink.suppressions(since).await)
+            .read_stops(sink.id(), report, async |since| {
+                sink.suppressions(since).await
+            })
             .await;
         if let Err(error) = read {
             if let Disposition::Retry { .. } = error.disposition() {

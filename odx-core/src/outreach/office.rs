@@ -162,9 +162,7 @@ impl OutreachSettings {
     pub(crate) fn household_gap(&self, purpose: Purpose) -> TimeDelta {
         match purpose {
             Purpose::Review => TimeDelta::days(1),
-            Purpose::Recall | Purpose::Reactivation => {
-                TimeDelta::days(self.household_days.into())
-            }
+            Purpose::Recall | Purpose::Reactivation => TimeDelta::days(self.household_days.into()),
         }
     }
 

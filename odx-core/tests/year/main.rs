@@ -30,7 +30,7 @@ async fn a_year_of_odx_is_what_plain_sql_says() {
         year.live_through(tick);
         oracle::step(&year.history);
         year.run().await;
-        year.compare(tick);
+        year.compare(tick).await;
     }
     year.compare_occurrences().await;
     println!("{}", year.figures());

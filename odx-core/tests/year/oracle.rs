@@ -12,7 +12,7 @@ CREATE TABLE p (key TEXT PRIMARY KEY, household TEXT, status TEXT, born TEXT, mo
     needs_person INTEGER, gone INTEGER, adult INTEGER, recipient TEXT);
 CREATE INDEX p_household ON p (household);
 CREATE TABLE r (key TEXT PRIMARY KEY, patient TEXT, due TEXT, previous TEXT, scheduled TEXT,
-    snoozed TEXT, disabled INTEGER, held INTEGER, urgent INTEGER, gone INTEGER, open INTEGER);
+    snoozed TEXT, held INTEGER, urgent INTEGER, alive INTEGER, open INTEGER);
 CREATE TABLE v (key TEXT PRIMARY KEY, patient TEXT, status TEXT, start TEXT);
 CREATE INDEX v_patient ON v (patient);
 -- Who has not come for long: the last completed visit, what is booked.
@@ -22,7 +22,8 @@ CREATE TABLE lapse (patient TEXT PRIMARY KEY, last TEXT, booked INTEGER, wanted 
 CREATE TABLE occurrence (rank INTEGER, purpose TEXT, subject TEXT, cycle TEXT, patient TEXT,
     urgent INTEGER);
 CREATE TABLE candidate (household TEXT, rank INTEGER, purpose TEXT, subject TEXT, cycle TEXT,
-    patient TEXT, recipient TEXT, channel TEXT, address TEXT, urgent INTEGER, own INTEGER);
+    patient TEXT, recipient TEXT, channel TEXT, address TEXT, mobile TEXT, email TEXT, urgent INTEGER,
+    own INTEGER);
 CREATE INDEX candidate_of ON candidate (household, rank);
 CREATE TABLE may (purpose TEXT, household TEXT, subject TEXT, cycle TEXT, patient TEXT,
     recipient TEXT, channel TEXT, address TEXT, urgent INTEGER, own INTEGER);
@@ -37,6 +38,9 @@ CREATE TABLE told (t INTEGER, purpose TEXT, subject TEXT, cycle TEXT, channel TE
     by_subject TEXT);
 CREATE INDEX told_subject ON told (subject, purpose);
 CREATE TABLE task (id TEXT PRIMARY KEY, kind TEXT, contact TEXT, status TEXT);
+
+-- Differences that are known, to look for others behind them.
+CREATE TABLE excuse (name TEXT);
 
 -- Area codes west of the office: hours behind it.
 CREATE TABLE area (code TEXT PRIMARY KEY, behind TEXT);
@@ -58,12 +62,13 @@ UPDATE p SET recipient = CASE WHEN adult THEN key ELSE (
     WHERE g.key = p.household AND g.household = p.household AND g.key <> p.key AND g.adult
         AND NOT g.gone AND g.status NOT IN ('archived', 'deceased', 'deleted')) END;
 
-INSERT INTO r SELECT recall.key, patient, due, previous, scheduled, snoozed, disabled, held,
-    urgent, recall.gone,
-    NOT recall.gone AND NOT disabled AND NOT held AND scheduled IS NULL
-        AND coalesce(snoozed <= day, 1) AND due IS NOT NULL
-        AND coalesce(p.status = 'active' AND NOT p.gone, 0)
+-- A recall that is gone or disabled, or of somebody who is not treated here, is none
+-- any more, whatever is booked.
+INSERT INTO r SELECT recall.key, patient, due, previous, scheduled, snoozed, held, urgent,
+    NOT recall.gone AND NOT disabled AND coalesce(p.status = 'active' AND NOT p.gone, 0), 0
     FROM recall JOIN now LEFT JOIN p ON p.key = patient WHERE until > t AND since <= t;
+UPDATE r SET open = alive AND NOT held AND scheduled IS NULL AND due IS NOT NULL
+    AND coalesce(snoozed <= (SELECT day FROM now), 1);
 INSERT INTO v SELECT key, patient, status, start
     FROM visit JOIN now WHERE until > t AND since <= t AND NOT gone;
 
@@ -112,7 +117,7 @@ WITH reach AS (
     WHERE NOT p.needs_person AND NOT q.needs_person)
 SELECT household, rank, purpose, subject, cycle, patient, recipient,
     CASE WHEN by_text THEN 'sms' ELSE 'email' END, CASE WHEN by_text THEN mobile ELSE email END,
-    urgent, own
+    mobile, email, urgent, own
 FROM reach JOIN now LEFT JOIN area ON by_text AND code = substr(mobile, 3, 3)
 -- A text that only has to wait for the hour is waited for.
 WHERE CASE WHEN by_text
@@ -122,20 +127,22 @@ WHERE CASE WHEN by_text
 
 const GROUPS: &str = "SELECT DISTINCT household, rank FROM candidate ORDER BY household, rank";
 
-/// Of one purpose of one household: all that may be told now.
+/// Of one purpose of one household: all that may be told now. Who was reached at
+/// any address of theirs was told something, by whichever way it would be now.
 const MAY: &str = "
 INSERT INTO may SELECT c.purpose, c.household, subject, cycle, patient, recipient, channel,
     address, urgent, own
 FROM candidate AS c JOIN now JOIN gap ON gap.purpose = c.purpose
 WHERE c.household = ?1 AND c.rank = ?2
     AND NOT EXISTS (SELECT 1 FROM sent AS s WHERE s.at > now.at - 86400
-        AND (s.recipient = c.recipient OR s.address = c.address))
+        AND (s.recipient = c.recipient OR s.address IN (c.mobile, c.email)))
     AND (SELECT count(*) FROM sent AS s WHERE s.at > now.at - 604800
-        AND (s.recipient = c.recipient OR s.address = c.address)) < 3
+        AND (s.recipient = c.recipient OR s.address IN (c.mobile, c.email))) < 3
     AND NOT EXISTS (SELECT 1 FROM sent AS s WHERE s.household = c.household
         AND s.purpose = c.purpose AND s.at > now.at - seconds)
     AND NOT (c.purpose = 'review' AND EXISTS (SELECT 1 FROM sent AS s
-        WHERE s.recipient = c.recipient AND s.purpose = 'review' AND s.at > now.at - 180 * 86400))";
+        WHERE (s.recipient = c.recipient OR s.address IN (c.mobile, c.email))
+            AND s.purpose = 'review' AND s.at > now.at - 180 * 86400))";
 
 const SEND: &str = "
 INSERT INTO sent SELECT t, at, purpose, household, subject, patient, recipient, channel, address
@@ -148,11 +155,12 @@ FROM may JOIN now JOIN sent ON sent.rowid = (SELECT max(rowid) FROM sent)";
 const TASKS: &str = "
 WITH s AS (
     SELECT 'trecall:main-st:' || key AS id, 'recall' AS kind, patient,
-        CASE WHEN open THEN 'open' WHEN scheduled IS NOT NULL AND NOT gone THEN 'completed'
+        CASE WHEN open THEN 'open' WHEN alive AND scheduled IS NOT NULL THEN 'completed'
             ELSE 'cancelled' END AS status FROM r
     UNION ALL
     SELECT 'treact:main-st:' || patient, 'reactivation', patient,
-        CASE WHEN wanted THEN 'open' WHEN booked THEN 'completed' ELSE 'cancelled' END FROM lapse)
+        CASE WHEN wanted THEN 'open' WHEN booked THEN 'completed' ELSE 'cancelled' END
+    FROM lapse WHERE last IS NOT NULL OR NOT EXISTS (SELECT 1 FROM excuse WHERE name = 'no-visit'))
 INSERT INTO task SELECT id, kind, 't:main-st:' || patient, status FROM s
     WHERE status = 'open' OR EXISTS (SELECT 1 FROM task WHERE task.id = s.id)
 ON CONFLICT (id) DO UPDATE SET status = excluded.status, contact = excluded.contact;
@@ -171,6 +179,9 @@ pub(crate) struct Should {
 
 pub(crate) fn begin(history: &History) {
     history.db.execute_batch(TABLES).unwrap();
+    for name in std::env::var("ODX_YEAR_EXCUSE").iter().flat_map(|names| names.split(',')) {
+        history.run("INSERT INTO excuse VALUES (?1)", [name]);
+    }
 }
 
 /// Decides the newest run.

@@ -10,12 +10,8 @@ use crate::error::Result;
 use crate::hash::{IdempotencyKey, LedgerHash};
 use crate::id::PatientKey;
 use crate::model::{Channel, HouseholdView, Member, Permission, StopOrigin, consent};
-use crate::outreach::gate::{
-    self, AddressFact, Consent, CrmState, Decision, Facts, Rule, Verdict,
-};
-use crate::outreach::{
-    Address, HouseholdMode, Purpose, Rendered, Variables, Wanted, quiet,
-};
+use crate::outreach::gate::{self, AddressFact, Consent, CrmState, Decision, Facts, Rule, Verdict};
+use crate::outreach::{Address, HouseholdMode, Purpose, Rendered, Variables, Wanted, quiet};
 use crate::policy::PolicyContext;
 use crate::store::outreach::{DecisionRow, History, HistoryQuery, OutreachState, Told};
 use crate::store::{Due, EffectState};
@@ -149,7 +145,12 @@ impl Caller<'_> {
     ) {
         let mut ready = Vec::new();
         let mut rows = Vec::new();
-        for Judged { wanted, send, rows: own } in judged {
+        for Judged {
+            wanted,
+            send,
+            rows: own,
+        } in judged
+        {
             rows.extend(own);
             match send {
                 // What is in doubt is looked up by itself.
@@ -466,7 +467,11 @@ impl Caller<'_> {
             Ok(words) => Ok(Some(words)),
             Err(findings) => {
                 let rules: BTreeSet<_> = findings.iter().map(|one| one.rule.as_str()).collect();
-                tracing::warn!(template = template.id(), ?rules, "a message does not pass the checks of content");
+                tracing::warn!(
+                    template = template.id(),
+                    ?rules,
+                    "a message does not pass the checks of content"
+                );
                 self.note_content(template.id(), &findings);
                 Ok(None)
             }
@@ -571,9 +576,8 @@ impl<'a> Case<'a> {
     }
 
     fn refused(&self, channel: Channel) -> bool {
-        self.of_episode().any(|told| {
-            told.channel == channel && matches!(told.state, EffectState::Refused(_))
-        })
+        self.of_episode()
+            .any(|told| told.channel == channel && matches!(told.state, EffectState::Refused(_)))
     }
 
     /// When something of this purpose was last told.

@@ -213,9 +213,15 @@ mod tests {
         let mut state = live("2026-01-01");
         state.released = Some((day("2026-12-20"), 300));
         assert_eq!(judged(&state, &past(&[]), 300, 300), Judged::Go(None));
-        assert!(matches!(judged(&state, &past(&[]), 301, 0), Judged::Hold(_)));
+        assert!(matches!(
+            judged(&state, &past(&[]), 301, 0),
+            Judged::Hold(_)
+        ));
         state.released = Some((day("2026-11-19"), 300));
-        assert!(matches!(judged(&state, &past(&[]), 300, 0), Judged::Hold(_)));
+        assert!(matches!(
+            judged(&state, &past(&[]), 300, 0),
+            Judged::Hold(_)
+        ));
     }
 
     #[test]
@@ -230,7 +236,10 @@ mod tests {
         let state = live("2026-01-01");
         assert_eq!(judged(&state, &steady(), 20, 16), Judged::Go(None));
         assert!(matches!(judged(&state, &steady(), 20, 17), Judged::Hold(_)));
-        assert_eq!(judged(&live("2026-11-10"), &steady(), 20, 20), Judged::Go(None));
+        assert_eq!(
+            judged(&live("2026-11-10"), &steady(), 20, 20),
+            Judged::Go(None)
+        );
     }
 
     #[test]

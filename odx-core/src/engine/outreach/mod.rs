@@ -195,11 +195,7 @@ impl<'a> Caller<'a> {
 
     /// A failure of the whole round: told upwards if a person must act, else a
     /// pause.
-    fn back_off(
-        &self,
-        report: &mut RunReport,
-        error: Error,
-    ) -> Result<Option<DateTime<Utc>>> {
+    fn back_off(&self, report: &mut RunReport, error: Error) -> Result<Option<DateTime<Utc>>> {
         match error.disposition() {
             Disposition::Retry { after } => {
                 let again = self.now() + self.pipeline.backoff().honour(after, 1);
@@ -216,7 +212,9 @@ impl<'a> Caller<'a> {
             if self.is_stale(sink.id()) {
                 let listed = self
                     .pipeline
-                    .read_stops(sink.id(), report, async |since| sink.suppressions(since).await)
+                    .read_stops(sink.id(), report, async |since| {
+                        sink.suppressions(since).await
+                    })
                     .await?;
                 let read = ListRead {
                     at: self.now(),
@@ -261,7 +259,11 @@ impl<'a> Caller<'a> {
         let mut pretended: Vec<Pretended> = Vec::new();
         let mut after = HouseholdKey::new("");
         while !stop.is_set() {
-            let due = self.pipeline.store.due(&self.query(Some(after.clone()))).await?;
+            let due = self
+                .pipeline
+                .store
+                .due(&self.query(Some(after.clone())))
+                .await?;
             let Some(last) = due.last() else { break };
             after = last.view.key.clone();
             let mut settled = Settled::default();
