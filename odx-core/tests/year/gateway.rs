@@ -1,19 +1,17 @@
 //! Providers of texts and mails that write down what they were given.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
-use odx_core::clock::Clock;
 use odx_core::effect::Receipt;
 use odx_core::model::{Channel, Email, Phone};
 use odx_core::outreach::{Attempt, Message, MessageGateway, Purpose, SendError};
 use odx_core::sink::{Suppression, SuppressionPage, Target};
 use odx_core::source::{Cursor, Probe};
-use odx_core::testkit::TestClock;
 use odx_core::{Error, ErrorKind, Result, SinkId};
+use tokio::sync::Notify;
 
 /// A message as a provider took it.
 #[derive(Debug, Clone)]
@@ -23,7 +21,6 @@ pub(crate) struct Taken {
     pub(crate) channel: Channel,
     pub(crate) to: String,
     pub(crate) text: String,
-    pub(crate) at: DateTime<Utc>,
 }
 
 /// How a provider fails.
@@ -40,11 +37,18 @@ enum Fault {
     LostBefore,
     /// As `Lost`, and the provider cannot be asked.
     Gone,
+    /// As `LostBefore`, and the provider cannot be asked.
+    GoneBefore,
+    /// The process ends while it is being taken.
+    Ends,
+    /// The process ends before it is taken.
+    EndsBefore,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     taken: Vec<Taken>,
+    never: Vec<Taken>,
     /// Since somebody looked.
     news: usize,
     stops: BTreeSet<String>,
@@ -59,17 +63,18 @@ struct Inner {
 pub(crate) struct Recorder {
     id: SinkId,
     channel: Channel,
-    clock: TestClock,
     inner: Mutex<Inner>,
+    /// Where the end of the process is told.
+    ends: Arc<Notify>,
 }
 
 impl Recorder {
-    pub(crate) fn new(kind: &str, channel: Channel, clock: TestClock) -> Self {
+    pub(crate) fn new(kind: &str, channel: Channel, ends: Arc<Notify>) -> Self {
         Self {
             id: SinkId::new(kind, "main-st").unwrap(),
             channel,
-            clock,
             inner: Mutex::default(),
+            ends,
         }
     }
 
@@ -88,6 +93,34 @@ impl Recorder {
 
     pub(crate) fn start(&self, address: &str) {
         self.lock().stops.remove(address);
+    }
+
+    fn take(&self, message: &Message) -> Fault {
+        let mut inner = self.lock();
+        inner.requests += 1;
+        let fault = inner.fault();
+        let key = message.key.as_str().to_owned();
+        if matches!(fault, Fault::Gone | Fault::GoneBefore) {
+            inner.dark.insert(key.clone());
+        }
+        let taken = Taken {
+            key,
+            purpose: message.purpose,
+            channel: message.to.channel(),
+            to: message.to.text().expose().clone(),
+            text: message.text.expose().clone(),
+        };
+        match fault {
+            Fault::Down | Fault::LostBefore | Fault::EndsBefore => {}
+            Fault::GoneBefore => inner.never.push(taken),
+            _ => inner.taken.push(taken),
+        }
+        fault
+    }
+
+    /// What was not taken, and nobody can know.
+    pub(crate) fn never(&self) -> Vec<Taken> {
+        std::mem::take(&mut self.lock().never)
     }
 
     /// What was taken since the last time.
@@ -114,7 +147,10 @@ impl Inner {
             10..16 => (Fault::FailedAfter, "500 after it was taken"),
             16..22 => (Fault::Lost, "answer lost"),
             22..27 => (Fault::LostBefore, "request lost"),
-            27..30 => (Fault::Gone, "in doubt for ever"),
+            27..29 => (Fault::Gone, "taken, in doubt for ever"),
+            29..31 => (Fault::GoneBefore, "not taken, in doubt for ever"),
+            31..34 => (Fault::Ends, "process ended after it was taken"),
+            34..37 => (Fault::EndsBefore, "process ended before it was taken"),
             _ => return Fault::None,
         };
         *self.faults.entry(name).or_default() += 1;
@@ -148,31 +184,19 @@ impl MessageGateway for Recorder {
     }
 
     async fn send(&self, message: &Message) -> Result<Receipt, SendError> {
-        let mut inner = self.lock();
-        inner.requests += 1;
-        let fault = inner.fault();
         let key = message.key.as_str().to_owned();
-        if fault == Fault::Down {
-            return Err(SendError::NotSent(down("no connection")));
-        }
-        if fault == Fault::Gone {
-            inner.dark.insert(key.clone());
-        }
-        if fault != Fault::LostBefore {
-            let taken = Taken {
-                key: key.clone(),
-                purpose: message.purpose,
-                channel: message.to.channel(),
-                to: message.to.text().expose().clone(),
-                text: message.text.expose().clone(),
-                at: self.clock.now(),
-            };
-            inner.taken.push(taken);
-        }
+        let fault = self.take(message);
         match fault {
             Fault::None => Ok(Receipt::of(key)),
+            Fault::Down => Err(SendError::NotSent(down("no connection"))),
             Fault::FailedAfter => Err(SendError::InDoubt(down("500"))),
-            _ => Err(SendError::InDoubt(down("no answer in time"))),
+            Fault::Ends | Fault::EndsBefore => {
+                self.ends.notify_one();
+                std::future::pending().await
+            }
+            Fault::Lost | Fault::LostBefore | Fault::Gone | Fault::GoneBefore => {
+                Err(SendError::InDoubt(down("no answer in time")))
+            }
         }
     }
 
@@ -187,7 +211,7 @@ impl MessageGateway for Recorder {
     }
 
     fn settles_within(&self) -> Duration {
-        Duration::from_secs(60)
+        Duration::from_secs(5)
     }
 
     async fn suppressions(&self, _since: Option<Cursor>) -> Result<SuppressionPage> {

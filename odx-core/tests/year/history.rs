@@ -12,6 +12,8 @@ pub(crate) struct Tick {
     pub(crate) number: u32,
     pub(crate) wall: NaiveDateTime,
     pub(crate) at: DateTime<Utc>,
+    /// As the history counts them.
+    pub(crate) seconds: i64,
 }
 
 const TABLES: &str = "
@@ -64,7 +66,7 @@ impl History {
                 t,
                 tick.wall.date().to_string(),
                 tick.wall.to_string(),
-                tick.at.timestamp()
+                tick.seconds
             ],
         );
         self.db.execute_batch("BEGIN").unwrap();

@@ -45,6 +45,7 @@ CREATE TABLE excuse (name TEXT);
 -- Area codes west of the office: hours behind it.
 CREATE TABLE area (code TEXT PRIMARY KEY, behind TEXT);
 INSERT INTO area VALUES ('312', '-1 hours'), ('213', '-3 hours');
+CREATE TABLE cap (per_day INTEGER, per_week INTEGER);
 CREATE TABLE gap (purpose TEXT PRIMARY KEY, seconds INTEGER);
 INSERT INTO gap VALUES ('recall', 604800), ('reactivation', 604800), ('review', 86400);
 ";
@@ -134,10 +135,12 @@ INSERT INTO may SELECT c.purpose, c.household, subject, cycle, patient, recipien
     address, urgent, own
 FROM candidate AS c JOIN now JOIN gap ON gap.purpose = c.purpose
 WHERE c.household = ?1 AND c.rank = ?2
-    AND NOT EXISTS (SELECT 1 FROM sent AS s WHERE s.at > now.at - 86400
+    AND (SELECT count(*) FROM sent AS s WHERE s.at > now.at - 86400
         AND (s.recipient = c.recipient OR s.address IN (c.mobile, c.email)))
+        < (SELECT per_day FROM cap)
     AND (SELECT count(*) FROM sent AS s WHERE s.at > now.at - 604800
-        AND (s.recipient = c.recipient OR s.address IN (c.mobile, c.email))) < 3
+        AND (s.recipient = c.recipient OR s.address IN (c.mobile, c.email)))
+        < (SELECT per_week FROM cap)
     AND NOT EXISTS (SELECT 1 FROM sent AS s WHERE s.household = c.household
         AND s.purpose = c.purpose AND s.at > now.at - seconds)
     AND NOT (c.purpose = 'review' AND EXISTS (SELECT 1 FROM sent AS s
@@ -157,6 +160,10 @@ WITH s AS (
     SELECT 'trecall:main-st:' || key AS id, 'recall' AS kind, patient,
         CASE WHEN open THEN 'open' WHEN alive AND scheduled IS NOT NULL THEN 'completed'
             ELSE 'cancelled' END AS status FROM r
+    WHERE NOT (EXISTS (SELECT 1 FROM excuse WHERE name = 'moved-to-closed') AND EXISTS (
+        SELECT 1 FROM task JOIN p ON p.key = r.patient
+        WHERE id = 'trecall:main-st:' || r.key AND contact <> 't:main-st:' || r.patient
+            AND (p.gone OR p.status IN ('archived', 'deceased', 'deleted'))))
     UNION ALL
     SELECT 'treact:main-st:' || patient, 'reactivation', patient,
         CASE WHEN wanted THEN 'open' WHEN booked THEN 'completed' ELSE 'cancelled' END
@@ -177,9 +184,13 @@ pub(crate) struct Should {
     pub(crate) subject: String,
 }
 
-pub(crate) fn begin(history: &History) {
+pub(crate) fn begin(history: &History, caps: (u32, u32)) {
     history.db.execute_batch(TABLES).unwrap();
-    for name in std::env::var("ODX_YEAR_EXCUSE").iter().flat_map(|names| names.split(',')) {
+    history.run("INSERT INTO cap VALUES (?1, ?2)", params![caps.0, caps.1]);
+    for name in std::env::var("ODX_YEAR_EXCUSE")
+        .iter()
+        .flat_map(|names| names.split(','))
+    {
         history.run("INSERT INTO excuse VALUES (?1)", [name]);
     }
 }

@@ -140,10 +140,18 @@ pub(crate) struct Changes {
     pub(crate) stops: Vec<Stop>,
 }
 
+/// Whether households that have nothing to do with each other may share a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shared {
+    Anywhere,
+    InHouseholds,
+}
+
 /// The practice as it stands now.
 #[derive(Debug)]
 pub(crate) struct Practice {
     rng: Rng,
+    shared: Shared,
     pub(crate) people: BTreeMap<u32, Person>,
     pub(crate) dues: BTreeMap<u32, Due>,
     pub(crate) visits: BTreeMap<u32, Visit>,
@@ -190,9 +198,10 @@ fn name(of: u32) -> String {
 
 impl Practice {
     /// So many people on this day.
-    pub(crate) fn new(seed: u64, size: u32, today: NaiveDate) -> Self {
+    pub(crate) fn new(seed: u64, size: u32, today: NaiveDate, shared: Shared) -> Self {
         let mut practice = Self {
             rng: Rng::with_seed(seed),
+            shared,
             people: BTreeMap::new(),
             dues: BTreeMap::new(),
             visits: BTreeMap::new(),
@@ -259,7 +268,7 @@ impl Practice {
             }
             let guarantor = self.people.get(&first).cloned();
             let mobile = match (&guarantor, self.rng.u32(0..100)) {
-                (None, 0..4) if first > 20 => {
+                (None, 0..4) if first > 20 && self.shared == Shared::Anywhere => {
                     let other = self.rng.u32(1..first);
                     self.people[&other].mobile.clone()
                 }
@@ -735,7 +744,12 @@ impl Practice {
     /// family has another guarantor.
     fn guarantor(&mut self, who: u32) {
         let household = self.people[&who].household.clone();
-        match self.rng.u32(0..3) {
+        let kind = match self.shared {
+            Shared::Anywhere => self.rng.u32(0..3),
+            // Who leaves takes a number along that others have.
+            Shared::InHouseholds => 2,
+        };
+        match kind {
             0 => self.person(who).household = who.to_string(),
             1 => {
                 let other = self.any_person();

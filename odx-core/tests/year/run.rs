@@ -6,9 +6,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{Days, NaiveDate, TimeZone, Utc};
+use chrono::{Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use odx_core::crm::TaskStatus;
-use odx_core::engine::{Mode, Pipeline, RunReport, Schedule};
+use odx_core::engine::{Mode, Pipeline, Schedule};
 use odx_core::model::{Channel, Phone};
 use odx_core::outreach::{MessageGateway, Outreach, OutreachSettings};
 use odx_core::policy::{Reactivation, RecallPolicy, RecallSettings, Reviews};
@@ -19,11 +19,12 @@ use odx_core::testkit::{MemorySink, MemorySource, TestClock};
 use odx_core::{
     ExternalId, HouseholdKey, Office, OfficeId, OutletId, PatientKey, SinkId, SourceId,
 };
+use tokio::sync::Notify;
 
 use crate::gateway::{Recorder, Taken};
 use crate::history::{History, Tick};
 use crate::oracle;
-use crate::practice::{Changes, Practice, Stop, Told};
+use crate::practice::{Changes, Practice, Shared, Stop, Told};
 
 pub(crate) const DAYS: u64 = 365;
 
@@ -32,26 +33,45 @@ fn first_day() -> NaiveDate {
     NaiveDate::from_ymd_opt(2026, 1, 5).unwrap()
 }
 
-/// Every day at ten, and every seventh day at four once more.
-pub(crate) fn ticks() -> Vec<Tick> {
-    let mut ticks = Vec::new();
-    for day in 0..DAYS {
-        let hours: &[u32] = if day % 7 == 3 { &[10, 16] } else { &[10] };
-        for hour in hours {
-            let wall = (first_day() + Days::new(day))
-                .and_hms_opt(*hour, 0, 0)
-                .unwrap();
-            let zone = chrono_tz::America::New_York;
-            let at = zone.from_local_datetime(&wall).unwrap().with_timezone(&Utc);
-            ticks.push(Tick {
-                number: ticks.len() as u32,
-                wall,
-                at,
-            });
-        }
-    }
-    ticks
+/// How the year goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) people: u64,
+    /// Whose numbers may be whose.
+    pub(crate) shared: Shared,
+    /// Times of the day: each day's, and one more on every seventh.
+    pub(crate) times: (NaiveTime, Option<NaiveTime>),
+    /// Messages to one person in 24 hours, and in 7 days.
+    pub(crate) caps: (u32, u32),
+    /// What is sent late is sent on the day all the same, so days are counted by
+    /// the wall clock.
+    pub(crate) late: bool,
 }
+
+impl Plan {
+    pub(crate) fn ticks(&self) -> Vec<Tick> {
+        let mut ticks = Vec::new();
+        for day in 0..DAYS {
+            let second = self.times.1.filter(|_| day % 7 == 3);
+            for time in [Some(self.times.0), second].into_iter().flatten() {
+                let wall = (first_day() + Days::new(day)).and_time(time);
+                let zone = chrono_tz::America::New_York;
+                let at = zone.from_local_datetime(&wall).unwrap().with_timezone(&Utc);
+                ticks.push(Tick {
+                    number: u32::try_from(ticks.len()).unwrap(),
+                    wall,
+                    at,
+                    seconds: if self.late { wall.and_utc() } else { at }.timestamp(),
+                });
+            }
+        }
+        ticks
+    }
+}
+
+/// What for, by which channel, to whom, where.
+type Message = (String, String, String, String);
 
 #[derive(Debug)]
 pub(crate) struct Year {
@@ -64,6 +84,11 @@ pub(crate) struct Year {
     clock: TestClock,
     folder: tempfile::TempDir,
     store: Option<Arc<SqliteStore>>,
+    plan: Plan,
+    ends: Arc<Notify>,
+    rng: fastrand::Rng,
+    never: u64,
+    runs: u64,
     names: BTreeMap<String, String>,
     crm_stops: Vec<odx_core::sink::Suppression>,
     lifts: Vec<String>,
@@ -86,25 +111,38 @@ fn channel_name(channel: Channel) -> &'static str {
 }
 
 impl Year {
-    pub(crate) fn new(seed: u64, people: u64) -> Self {
-        let start = ticks()[0].at;
+    pub(crate) fn new(plan: Plan) -> Self {
+        let Plan { seed, people, .. } = plan;
+        let ticks = plan.ticks();
+        let start = ticks[0].at;
+        let ends = Arc::new(Notify::new());
         let clock = TestClock::at(start);
         let history = History::new();
-        oracle::begin(&history);
+        oracle::begin(&history, plan.caps);
         let sink = MemorySink::new(
             SinkId::new("mem", "main-st").unwrap(),
             NonZeroUsize::new(100).unwrap(),
         );
         Self {
             history,
-            practice: Practice::new(seed, u32::try_from(people).unwrap(), first_day()),
+            practice: Practice::new(
+                seed,
+                u32::try_from(people).unwrap(),
+                first_day(),
+                plan.shared,
+            ),
             source: Arc::new(MemorySource::new(source_id(), 2000)),
             sink: Arc::new(sink),
-            texts: Arc::new(Recorder::new("texts", Channel::Sms, clock.clone())),
-            mails: Arc::new(Recorder::new("mails", Channel::Email, clock.clone())),
+            texts: Arc::new(Recorder::new("texts", Channel::Sms, ends.clone())),
+            mails: Arc::new(Recorder::new("mails", Channel::Email, ends.clone())),
             clock,
             folder: tempfile::tempdir().unwrap(),
             store: None,
+            plan,
+            ends,
+            rng: fastrand::Rng::with_seed(seed),
+            never: 0,
+            runs: 0,
             names: BTreeMap::new(),
             crm_stops: Vec::new(),
             lifts: Vec::new(),
@@ -176,6 +214,7 @@ impl Year {
             .with_reviews(Some(Reviews::default()));
         let mut reach = OutreachSettings::default();
         reach.gate.yes_is_written = true;
+        (reach.gate.per_day, reach.gate.per_week) = self.plan.caps;
         reach.guard.first_days = 0;
         reach.guard.floor = u32::MAX;
         // A small practice has days without any.
@@ -204,9 +243,8 @@ impl Year {
             .unwrap()
     }
 
-    /// Hears who wants texts again, then one run.
-    pub(crate) async fn run(&mut self) -> RunReport {
-        let begun = std::time::Instant::now();
+    /// Hears who wants texts again.
+    async fn hear(&mut self) {
         let now = odx_core::clock::Clock::now(&self.clock);
         let store = self.store();
         for number in std::mem::take(&mut self.lifts) {
@@ -223,15 +261,49 @@ impl Year {
                 .await
                 .unwrap();
         }
+    }
+
+    /// One run in which nothing fails.
+    pub(crate) async fn run(&mut self) {
+        let begun = std::time::Instant::now();
+        self.hear().await;
         let report = self.pipeline().run_once(Mode::Live).await.unwrap();
         self.spent += begun.elapsed();
-        assert!(report.complete && report.problems.is_empty(), "{:?}", report.problems);
+        self.runs += 1;
+        assert!(
+            report.complete && report.problems.is_empty(),
+            "{:?}",
+            report.problems
+        );
         assert_eq!(report.paused, None);
-        report
+    }
+
+    /// Runs of processes that begin anew, while the providers fail and some of the
+    /// processes end in the midst of it; then more, until all is settled.
+    pub(crate) async fn run_badly(&mut self, tick: Tick) {
+        let begun = std::time::Instant::now();
+        self.hear().await;
+        // Three runs right away; then long enough for every second try.
+        for (attempt, minutes) in [0, 0, 0, 5, 40, 80, 150, 230].into_iter().enumerate() {
+            let wait = TimeDelta::minutes(minutes) + TimeDelta::seconds(10 * attempt as i64);
+            self.clock.set(tick.at + wait);
+            for gateway in [&self.texts, &self.mails] {
+                gateway.fail((attempt < 3).then(|| self.rng.u64(..)));
+            }
+            self.store = None;
+            let pipeline = self.pipeline();
+            let ends = self.ends.clone();
+            self.runs += 1;
+            tokio::select! {
+                report = pipeline.run_once(Mode::Live) => drop(report.unwrap()),
+                () = ends.notified() => {}
+            }
+        }
+        self.spent += begun.elapsed();
     }
 
     /// What went out, by whom its words address.
-    fn heard(&mut self) -> Vec<(String, String, String, String)> {
+    fn heard(&mut self) -> Vec<Message> {
         let taken = [self.texts.news(), self.mails.news()].concat();
         let mut heard: Vec<_> = taken.iter().map(|one| self.who(one)).collect();
         heard.sort();
@@ -242,7 +314,7 @@ impl Year {
         heard
     }
 
-    fn who(&self, taken: &Taken) -> (String, String, String, String) {
+    fn who(&self, taken: &Taken) -> Message {
         let name = taken.text.strip_prefix("Hi ").unwrap();
         let (name, _) = name.split_once(',').unwrap();
         (
@@ -310,15 +382,15 @@ impl Year {
         for (id, contact, status) in ought.difference(&tasks) {
             let _ = writeln!(wrong, "sql alone: task {id} of {contact} is {status}");
         }
+        self.say(tick, &wrong).await;
+    }
+
+    async fn say(&mut self, tick: Tick, wrong: &str) {
         if !wrong.is_empty() && std::env::var_os("ODX_YEAR_WHY").is_some() {
-            self.explain(&wrong).await;
+            self.explain(wrong).await;
         }
-        assert!(
-            wrong.is_empty(),
-            "run {} on {}:\n{wrong}",
-            tick.number,
-            tick.wall
-        );
+        let Tick { number, wall, .. } = tick;
+        assert!(wrong.is_empty(), "run {number} on {wall}:\n{wrong}");
     }
 
     /// What both know about the people in question, for whoever looks into it.
@@ -328,7 +400,11 @@ impl Year {
         let people: BTreeSet<_> = wrong.split_whitespace().map(digits).collect();
         for key in people.iter().filter(|key| key.parse::<u32>().is_ok()) {
             let person = PatientKey::new(key);
-            let rows = self.store().outreach().decisions(&source_id(), &person).await;
+            let rows = self
+                .store()
+                .outreach()
+                .decisions(&source_id(), &person)
+                .await;
             for row in rows.unwrap() {
                 println!(
                     "{key}: {} {:?} {:?} {} {:?}",
@@ -339,23 +415,38 @@ impl Year {
                     row.decision
                 );
             }
-            for table in ["p", "r", "v", "lapse", "candidate", "occurrence", "sent", "told"] {
+            for table in [
+                "p",
+                "r",
+                "v",
+                "lapse",
+                "candidate",
+                "occurrence",
+                "sent",
+                "told",
+            ] {
                 self.dump(table, key);
             }
         }
     }
 
     fn dump(&self, table: &str, key: &str) {
-        let mut rows = self.history.db.prepare(&format!("SELECT * FROM {table}")).unwrap();
+        let mut rows = self
+            .history
+            .db
+            .prepare(&format!("SELECT * FROM {table}"))
+            .unwrap();
         let names: Vec<_> = rows.column_names().into_iter().map(str::to_owned).collect();
         let mut rows = rows.query([]).unwrap();
         while let Some(row) = rows.next().unwrap() {
             let values: Vec<_> = (0..names.len())
-                .map(|at| match row.get::<_, rusqlite::types::Value>(at).unwrap() {
-                    rusqlite::types::Value::Text(text) => text,
-                    rusqlite::types::Value::Integer(number) => number.to_string(),
-                    _ => String::new(),
-                })
+                .map(
+                    |at| match row.get::<_, rusqlite::types::Value>(at).unwrap() {
+                        rusqlite::types::Value::Text(text) => text,
+                        rusqlite::types::Value::Integer(number) => number.to_string(),
+                        _ => String::new(),
+                    },
+                )
                 .collect();
             let about = names.iter().zip(&values).any(|(name, value)| {
                 ["key", "patient", "household", "recipient", "subject"].contains(&name.as_str())
@@ -365,6 +456,46 @@ impl Year {
                 println!("  {table} {}", values.join("|"));
             }
         }
+    }
+
+    /// What providers took is what should have been sent, but for what was lost
+    /// where nobody can look. Says keys only.
+    pub(crate) async fn compare_taken(&mut self, tick: Tick) {
+        let lost = [self.texts.never(), self.mails.never()].concat();
+        self.never += lost.len() as u64;
+        let mut heard = self.heard();
+        heard.extend(lost.iter().map(|one| self.who(one)));
+        heard.sort();
+        let mut expected: Vec<_> = oracle::sent(&self.history)
+            .into_iter()
+            .map(|one| (one.purpose, one.channel, one.recipient, one.address))
+            .collect();
+        expected.sort();
+        let mut wrong = String::new();
+        let mut rest = expected.clone();
+        for one in &heard {
+            match rest.iter().position(|other| other == one) {
+                Some(at) => drop(rest.swap_remove(at)),
+                None => {
+                    let (purpose, channel, who, _) = one;
+                    let _ = writeln!(wrong, "odx alone: {purpose} by {channel} to {who}");
+                }
+            }
+        }
+        for (purpose, channel, who, _) in rest {
+            let _ = writeln!(wrong, "sql alone: {purpose} by {channel} to {who}");
+        }
+        self.say(tick, &wrong).await;
+    }
+
+    /// How often the providers failed, and how.
+    pub(crate) fn faults(&self) -> String {
+        format!(
+            "texts {:?}\nmails {:?}\nnever arrived, and counts as told: {}\n",
+            self.texts.faults(),
+            self.mails.faults(),
+            self.never
+        )
     }
 
     /// Every occurrence was told in the run in which it should have been, also
@@ -380,7 +511,12 @@ impl Year {
         };
         let outlet = OutletId::new(source_id(), "messages").unwrap();
         let history = self.store().outreach().history(&outlet, query).await;
-        let ticks: BTreeMap<_, _> = ticks().iter().map(|tick| (tick.at, tick.number)).collect();
+        let ticks: BTreeMap<_, _> = self
+            .plan
+            .ticks()
+            .iter()
+            .map(|tick| (tick.at, tick.number))
+            .collect();
         let told: BTreeSet<_> = history
             .unwrap()
             .episodes
@@ -428,7 +564,12 @@ impl Year {
             );
         }
         let all = self.begun.elapsed().as_secs_f64();
-        let _ = writeln!(text, "odx {:.1} s of {all:.1} s", self.spent.as_secs_f64());
+        let _ = writeln!(
+            text,
+            "odx {:.1} s of {all:.1} s, {} runs",
+            self.spent.as_secs_f64(),
+            self.runs
+        );
         text
     }
 }
