@@ -55,6 +55,8 @@ struct Inner {
     rng: Option<fastrand::Rng>,
     /// Keys of which no answer can be had.
     dark: BTreeSet<String>,
+    /// This is a day's first run.
+    first: bool,
     faults: BTreeMap<&'static str, u64>,
     requests: u64,
 }
@@ -83,8 +85,10 @@ impl Recorder {
     }
 
     /// Fails at random from now on, or no more.
-    pub(crate) fn fail(&self, seed: Option<u64>) {
-        self.lock().rng = seed.map(fastrand::Rng::with_seed);
+    pub(crate) fn fail(&self, seed: Option<u64>, first: bool) {
+        let mut inner = self.lock();
+        inner.rng = seed.map(fastrand::Rng::with_seed);
+        inner.first = first;
     }
 
     pub(crate) fn stop(&self, address: &str) {
@@ -98,8 +102,14 @@ impl Recorder {
     fn take(&self, message: &Message) -> Fault {
         let mut inner = self.lock();
         inner.requests += 1;
-        let fault = inner.fault();
+        let mut fault = inner.fault();
         let key = message.key.as_str().to_owned();
+        // What came to nothing twice in doubt, by a lost request or because the process
+        // ended, is given up: so only the first run has that.
+        let first = [Fault::LostBefore, Fault::Ends, Fault::EndsBefore];
+        if first.contains(&fault) && !inner.first {
+            fault = Fault::Down;
+        }
         if matches!(fault, Fault::Gone | Fault::GoneBefore) {
             inner.dark.insert(key.clone());
         }

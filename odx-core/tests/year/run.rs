@@ -288,7 +288,7 @@ impl Year {
             let wait = TimeDelta::minutes(minutes) + TimeDelta::seconds(10 * attempt as i64);
             self.clock.set(tick.at + wait);
             for gateway in [&self.texts, &self.mails] {
-                gateway.fail((attempt < 3).then(|| self.rng.u64(..)));
+                gateway.fail((attempt < 3).then(|| self.rng.u64(..)), attempt == 0);
             }
             self.store = None;
             let pipeline = self.pipeline();
@@ -359,6 +359,11 @@ impl Year {
                 let _ = writeln!(wrong, "somebody heard the same twice");
             }
         }
+        // Whose a task is counts while it is open.
+        let whose = |contact: &str, status: &str| {
+            let open = status == "open";
+            open.then(|| contact.to_owned()).unwrap_or_default()
+        };
         let tasks = self.sink.tasks();
         let tasks: BTreeSet<_> = tasks
             .iter()
@@ -370,12 +375,15 @@ impl Year {
                 };
                 (
                     id.to_string(),
-                    task.contact_external_id.to_string(),
+                    whose(task.contact_external_id.as_str(), status),
                     status.to_owned(),
                 )
             })
             .collect();
-        let ought: BTreeSet<_> = oracle::tasks(&self.history).into_iter().collect();
+        let ought: BTreeSet<_> = oracle::tasks(&self.history)
+            .into_iter()
+            .map(|(id, contact, status)| (id, whose(&contact, &status), status))
+            .collect();
         for (id, contact, status) in tasks.difference(&ought) {
             let _ = writeln!(wrong, "odx alone: task {id} of {contact} is {status}");
         }
@@ -406,6 +414,16 @@ impl Year {
                 .decisions(&source_id(), &person)
                 .await;
             for row in rows.unwrap() {
+                let query = HistoryQuery {
+                    subjects: [row.episode.subject.clone()].into(),
+                    recipient: PatientKey::new("nobody"),
+                    addresses: Vec::new(),
+                    household: HouseholdKey::new("nobody"),
+                };
+                let outlet = OutletId::new(source_id(), "messages").unwrap();
+                let store = self.store();
+                let history = store.outreach().history(&outlet, query).await;
+                println!("{:?}", history.unwrap().episodes);
                 println!(
                     "{key}: {} {:?} {:?} {} {:?}",
                     row.episode.name(),
