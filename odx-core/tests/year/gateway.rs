@@ -1,6 +1,6 @@
 //! Providers of texts and mails that write down what they were given.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub(crate) struct Taken {
 
 /// How a provider fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+pub(crate) enum Fault {
     None,
     /// No connection.
     Down,
@@ -53,6 +53,7 @@ struct Inner {
     news: usize,
     stops: BTreeSet<String>,
     rng: Option<fastrand::Rng>,
+    script: VecDeque<Fault>,
     /// Keys of which no answer can be had.
     dark: BTreeSet<String>,
     /// This is a day's first run.
@@ -84,6 +85,13 @@ impl Recorder {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Fails so, one message each.
+    pub(crate) fn script(&self, faults: impl IntoIterator<Item = Fault>) {
+        let mut inner = self.lock();
+        inner.first = true;
+        inner.script.extend(faults);
+    }
+
     /// Fails at random from now on, or no more.
     pub(crate) fn fail(&self, seed: Option<u64>, first: bool) {
         let mut inner = self.lock();
@@ -107,7 +115,9 @@ impl Recorder {
         // What came to nothing twice in doubt, by a lost request or because the process
         // ended, is given up: so only the first run has that.
         let first = [Fault::LostBefore, Fault::Ends, Fault::EndsBefore];
-        if first.contains(&fault) && !inner.first {
+        let excused = message.purpose == Purpose::Review
+            && std::env::var("ODX_YEAR_EXCUSE").is_ok_and(|names| names.contains("lost-review"));
+        if first.contains(&fault) && (!inner.first || excused) {
             fault = Fault::Down;
         }
         if matches!(fault, Fault::Gone | Fault::GoneBefore) {
@@ -149,6 +159,9 @@ impl Recorder {
 
 impl Inner {
     fn fault(&mut self) -> Fault {
+        if let Some(fault) = self.script.pop_front() {
+            return fault;
+        }
         let Some(rng) = &mut self.rng else {
             return Fault::None;
         };

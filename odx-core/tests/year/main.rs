@@ -11,6 +11,7 @@
     reason = "tests: a panic is the failure"
 )]
 
+mod found;
 mod gateway;
 mod history;
 mod oracle;

@@ -161,9 +161,10 @@ WITH s AS (
         CASE WHEN open THEN 'open' WHEN alive AND scheduled IS NOT NULL THEN 'completed'
             ELSE 'cancelled' END AS status FROM r
     WHERE NOT (EXISTS (SELECT 1 FROM excuse WHERE name = 'moved-to-closed') AND EXISTS (
-        SELECT 1 FROM task JOIN p ON p.key = r.patient
-        WHERE id = 'trecall:main-st:' || r.key AND contact <> 't:main-st:' || r.patient
-            AND (p.gone OR p.status IN ('archived', 'deceased', 'deleted'))))
+        SELECT 1 FROM task WHERE id = 'trecall:main-st:' || r.key
+            AND contact <> 't:main-st:' || r.patient)
+        AND NOT EXISTS (SELECT 1 FROM person AS h WHERE h.key = r.patient AND NOT h.gone
+            AND h.status NOT IN ('archived', 'deceased', 'deleted')))
     UNION ALL
     SELECT 'treact:main-st:' || patient, 'reactivation', patient,
         CASE WHEN wanted THEN 'open' WHEN booked THEN 'completed' ELSE 'cancelled' END

@@ -405,7 +405,24 @@ impl Year {
     /// All of them are invented.
     async fn explain(&mut self, wrong: &str) {
         let digits = |word: &str| word.rsplit(':').next().unwrap().to_owned();
-        let people: BTreeSet<_> = wrong.split_whitespace().map(digits).collect();
+        let mut people: BTreeSet<_> = wrong.split_whitespace().map(digits).collect();
+        for key in people.clone() {
+            let sql = "SELECT patient FROM recall WHERE key = ?1";
+            let mut rows = self.history.db.prepare(sql).unwrap();
+            let whose = rows.query_map([&key], |row| row.get(0)).unwrap();
+            people.extend(whose.map(|whose| whose.unwrap()));
+            if let Some(task) = self
+                .sink
+                .tasks()
+                .get(&ExternalId::from_kept(format!("trecall:main-st:{key}")))
+            {
+                println!(
+                    "{key}: {} {} {:?}",
+                    task.title, task.contact_external_id, task.status
+                );
+            }
+            self.dump("recall", &key);
+        }
         for key in people.iter().filter(|key| key.parse::<u32>().is_ok()) {
             let person = PatientKey::new(key);
             let rows = self
