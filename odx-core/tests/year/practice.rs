@@ -851,7 +851,8 @@ impl Person {
         let noes = [(Channel::Sms, self.no_sms), (Channel::Email, self.no_mail)];
         let noes: Vec<_> = noes
             .into_iter()
-            .filter_map(|(channel, no)| no.then(|| said(channel, false)))
+            .filter(|(_, no)| *no)
+            .map(|(channel, _)| said(channel, false))
             .collect();
         let opt_out = if noes.is_empty() {
             Err(beside)

@@ -360,26 +360,25 @@ impl Year {
             let (is, ought): (BTreeSet<_>, BTreeSet<_>) =
                 (heard.iter().collect(), expected.iter().collect());
             for (purpose, channel, who, _) in is.difference(&ought) {
-                let _ = writeln!(wrong, "odx alone: {purpose} by {channel} to {who}");
+                writeln!(wrong, "odx alone: {purpose} by {channel} to {who}").unwrap();
             }
             for one in &should {
                 if !is.contains(&of(one)) {
-                    let _ = writeln!(
+                    writeln!(
                         wrong,
                         "sql alone: {} by {} to {} about {} ({})",
                         one.purpose, one.channel, one.recipient, one.patient, one.subject
-                    );
+                    )
+                    .unwrap();
                 }
             }
             if heard.len() > is.len() {
-                let _ = writeln!(wrong, "somebody heard the same twice");
+                writeln!(wrong, "somebody heard the same twice").unwrap();
             }
         }
         // Whose a task is counts while it is open.
-        let whose = |contact: &str, status: &str| {
-            let open = status == "open";
-            open.then(|| contact.to_owned()).unwrap_or_default()
-        };
+        let whose =
+            |contact: &str, status: &str| if status == "open" { contact } else { "" }.to_owned();
         let tasks = self.sink.tasks();
         let tasks: BTreeSet<_> = tasks
             .iter()
@@ -401,10 +400,10 @@ impl Year {
             .map(|(id, contact, status)| (id, whose(&contact, &status), status))
             .collect();
         for (id, contact, status) in tasks.difference(&ought) {
-            let _ = writeln!(wrong, "odx alone: task {id} of {contact} is {status}");
+            writeln!(wrong, "odx alone: task {id} of {contact} is {status}").unwrap();
         }
         for (id, contact, status) in ought.difference(&tasks) {
-            let _ = writeln!(wrong, "sql alone: task {id} of {contact} is {status}");
+            writeln!(wrong, "sql alone: task {id} of {contact} is {status}").unwrap();
         }
         self.say(tick, &wrong).await;
     }
@@ -487,7 +486,7 @@ impl Year {
             .db
             .prepare(&format!("SELECT * FROM {table}"))
             .unwrap();
-        let names: Vec<_> = rows.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<_> = rows.column_names().map(str::to_owned).collect();
         let mut rows = rows.query([]).unwrap();
         while let Some(row) = rows.next().unwrap() {
             let values: Vec<_> = (0..names.len())
@@ -529,12 +528,12 @@ impl Year {
                 Some(at) => drop(rest.swap_remove(at)),
                 None => {
                     let (purpose, channel, who, _) = one;
-                    let _ = writeln!(wrong, "odx alone: {purpose} by {channel} to {who}");
+                    writeln!(wrong, "odx alone: {purpose} by {channel} to {who}").unwrap();
                 }
             }
         }
         for (purpose, channel, who, _) in rest {
-            let _ = writeln!(wrong, "sql alone: {purpose} by {channel} to {who}");
+            writeln!(wrong, "sql alone: {purpose} by {channel} to {who}").unwrap();
         }
         self.say(tick, &wrong).await;
     }
@@ -594,10 +593,10 @@ impl Year {
     pub(crate) fn figures(&self) -> String {
         let mut text = format!("people {}, days {DAYS}\n", self.people);
         for ((purpose, channel), count) in &self.sent {
-            let _ = writeln!(text, "{purpose:13} {channel:6} {count:7}");
+            writeln!(text, "{purpose:13} {channel:6} {count:7}").unwrap();
         }
         let mut line = |name: &str, sql: &str| {
-            let _ = writeln!(text, "{name:20} {:7}", oracle::count(&self.history, sql));
+            writeln!(text, "{name:20} {:7}", oracle::count(&self.history, sql)).unwrap();
         };
         line("occurrences told", "SELECT count(*) FROM told");
         for status in ["open", "completed", "cancelled"] {
@@ -615,12 +614,13 @@ impl Year {
             );
         }
         let all = self.begun.elapsed().as_secs_f64();
-        let _ = writeln!(
+        writeln!(
             text,
             "odx {:.1} s of {all:.1} s, {} runs",
             self.spent.as_secs_f64(),
             self.runs
-        );
+        )
+        .unwrap();
         text
     }
 }
