@@ -14,7 +14,9 @@ use odx_core::outreach::{MessageGateway, Outreach, OutreachSettings};
 use odx_core::policy::{Reactivation, RecallPolicy, RecallSettings, Reviews};
 use odx_core::store::{MemoryStore, StateStore};
 use odx_core::testkit::{MemorySink, MemorySource, TestClock, patient, recall};
-use odx_core::{AppointmentKey, ExternalId, Office, OfficeId, PatientKey, SinkId, SourceId};
+use odx_core::{
+    AppointmentKey, ExternalId, HouseholdKey, Office, OfficeId, PatientKey, SinkId, SourceId,
+};
 use tokio::sync::Notify;
 
 use crate::gateway::{Fault, Recorder};
@@ -25,6 +27,9 @@ struct Small {
     mails: Arc<Recorder>,
     store: Arc<dyn StateStore>,
     clock: TestClock,
+    caps: (u32, u32),
+    /// The process ends.
+    ends: Arc<Notify>,
 }
 
 fn now() -> DateTime<Utc> {
@@ -72,9 +77,11 @@ impl Small {
                 SinkId::new("mem", "main-st").unwrap(),
                 NonZeroUsize::MIN,
             )),
-            mails: Arc::new(Recorder::new("mails", Channel::Email, ends)),
+            mails: Arc::new(Recorder::new("mails", Channel::Email, ends.clone())),
             store: Arc::new(MemoryStore::new()),
             clock: TestClock::at(now()),
+            caps: (1, 3),
+            ends,
         }
     }
 
@@ -89,6 +96,7 @@ impl Small {
             .with_reviews(Some(Reviews::default()));
         let mut reach = OutreachSettings::default();
         reach.guard.first_days = 0;
+        (reach.gate.per_day, reach.gate.per_week) = self.caps;
         reach.identity.phone = Some("212-555-0100".to_owned());
         reach.identity.review_link = Some("https://book.test-practice.com/r".to_owned());
         reach.identity.unsubscribe_link = Some("https://book.test-practice.com/u".to_owned());
@@ -156,25 +164,97 @@ async fn a_recall_that_moves_to_a_chart_that_no_crm_ever_saw_closes_its_task() {
 }
 
 /// A request that was lost on its way, and a provider that says so.
+async fn lost<const N: usize>(b: &Small, how: [Fault; N]) -> usize {
+    b.mails.script(how);
+    tokio::select! {
+        _ = b.next_day() => {}
+        () = b.ends.notified() => {}
+    }
+    for _ in 0..8 {
+        b.run_after(Duration::from_secs(15 * 60)).await;
+    }
+    b.mails.news().len()
+}
+
 #[tokio::test]
-async fn a_message_that_was_surely_not_sent_is_sent_again() {
-    for review in [false, true] {
+async fn a_recall_that_was_surely_not_sent_is_sent_again() {
+    let b = Small::new();
+    b.source
+        .put(Record::Patient(mailed("1", PatientStatus::Active)));
+    b.next_day().await;
+    b.source
+        .put(Record::Recall(recall("r1", "1", Some(day(-1)))));
+    assert_eq!(lost(&b, [Fault::LostBefore]).await, 1);
+}
+
+#[tokio::test]
+async fn a_review_request_that_was_surely_not_sent_is_sent_again() {
+    let b = Small::new();
+    b.source
+        .put(Record::Patient(mailed("1", PatientStatus::Active)));
+    b.next_day().await;
+    b.source
+        .put(visit("a1", "1", AppointmentStatus::Complete, day(2)));
+    assert_eq!(lost(&b, [Fault::LostBefore]).await, 1);
+}
+
+/// Where nobody is told too much, both are told: the guarantor's own recall, and
+/// that their child has not come for long.
+#[tokio::test]
+async fn a_recall_that_was_surely_not_sent_is_sent_again_beside_a_reactivation() {
+    let mut b = Small::new();
+    b.caps = (100, 100);
+    b.source
+        .put(Record::Patient(mailed("1", PatientStatus::Active)));
+    b.next_day().await;
+    let mut child = mailed("2", PatientStatus::Active);
+    child.household = HouseholdKey::new("1");
+    child.born = Some(day(-3000).into());
+    b.source.put(Record::Patient(child));
+    b.source
+        .put(visit("a1", "2", AppointmentStatus::Complete, day(-600)));
+    b.source
+        .put(Record::Recall(recall("r1", "1", Some(day(-1)))));
+    assert_eq!(lost(&b, [Fault::LostBefore]).await, 2);
+}
+
+/// A process that ended between its claim and its message.
+#[tokio::test]
+async fn a_recall_whose_process_ended_before_it_was_sent_is_sent() {
+    for urgent in [false, true] {
         let b = Small::new();
         b.source
             .put(Record::Patient(mailed("1", PatientStatus::Active)));
         b.next_day().await;
-        if review {
-            b.source
-                .put(visit("a1", "1", AppointmentStatus::Complete, day(2)));
-        } else {
-            b.source
-                .put(Record::Recall(recall("r1", "1", Some(day(-1)))));
-        }
-        b.mails.script([Fault::LostBefore]);
-        assert_eq!(b.next_day().await.told, 0);
-        for _ in 0..8 {
-            b.run_after(Duration::from_secs(15 * 60)).await;
-        }
-        assert_eq!(b.mails.news().len(), 1, "review {review}");
+        let mut due = recall("r1", "1", Some(day(-1)));
+        due.urgent = urgent;
+        b.source.put(Record::Recall(due));
+        assert_eq!(lost(&b, [Fault::EndsBefore]).await, 1, "urgent {urgent}");
     }
+}
+
+/// And then there was no connection.
+#[tokio::test]
+async fn a_recall_that_was_surely_not_sent_is_sent_after_the_next_failure_too() {
+    for how in [Fault::LostBefore, Fault::EndsBefore] {
+        let b = Small::new();
+        b.source
+            .put(Record::Patient(mailed("1", PatientStatus::Active)));
+        b.next_day().await;
+        b.source
+            .put(Record::Recall(recall("r1", "1", Some(day(-1)))));
+        assert_eq!(lost(&b, [how, Fault::Down]).await, 1);
+    }
+}
+
+/// There was no connection, and then the request was lost: once, as above.
+#[tokio::test]
+async fn a_recall_that_had_no_connection_before_it_was_lost_is_sent_again() {
+    let b = Small::new();
+    b.source
+        .put(Record::Patient(mailed("1", PatientStatus::Active)));
+    b.next_day().await;
+    b.source
+        .put(Record::Recall(recall("r1", "1", Some(day(-1)))));
+    assert_eq!(lost(&b, [Fault::Down, Fault::LostBefore]).await, 1);
 }

@@ -56,6 +56,8 @@ struct Inner {
     script: VecDeque<Fault>,
     /// Keys of which no answer can be had.
     dark: BTreeSet<String>,
+    /// Keys that were tried.
+    tried: BTreeSet<String>,
     /// This is a day's first run.
     first: bool,
     faults: BTreeMap<&'static str, u64>,
@@ -115,8 +117,10 @@ impl Recorder {
         // What came to nothing twice in doubt, by a lost request or because the process
         // ended, is given up: so only the first run has that.
         let first = [Fault::LostBefore, Fault::Ends, Fault::EndsBefore];
-        let excused = message.purpose == Purpose::Review
-            && std::env::var("ODX_YEAR_EXCUSE").is_ok_and(|names| names.contains("lost-review"));
+        // The excuse: a review request, and what was tried before, is not repeated.
+        let again = !inner.tried.insert(key.clone());
+        let excused = (message.purpose == Purpose::Review || again)
+            && std::env::var("ODX_YEAR_EXCUSE").is_ok_and(|names| names.contains("lost"));
         if first.contains(&fault) && (!inner.first || excused) {
             fault = Fault::Down;
         }
