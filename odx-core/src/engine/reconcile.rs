@@ -259,6 +259,7 @@ impl<'a> Courier<'a> {
                         work: plan.work,
                         hash: plan.hash,
                         mark,
+                        known: standing.acknowledged.is_some(),
                         attempts,
                         generation,
                         doubt,
@@ -285,10 +286,11 @@ impl<'a> Courier<'a> {
         }
         // What hangs from a contact that was never there cannot be there either: a departure may name
         // it, but it waited for its contact and was not sent.
-        let idle = tasks.extract_if(.., |job: &mut Job| {
+        let retires = |job: &Job| {
             let op = &job.delivery.op;
             op.intent == Intent::Retire && op.depends_on().is_some_and(|id| absent.contains(id))
-        });
+        };
+        let idle = tasks.extract_if(.., |job: &mut Job| retires(job) && !job.card.known);
         let ids = idle.map(|job| job.delivery.op.external_id().clone());
         self.pending.cleared.extend(ids);
         let planned = contacts.len() + tasks.len();
@@ -315,10 +317,13 @@ impl<'a> Courier<'a> {
             .stage(contacts, &mut works, &mut held, report, stop)
             .await;
         let (ready, blocked): (Vec<_>, Vec<_>) = tasks.into_iter().partition(|job| {
+            // One that is there is closed also where its patient is now somebody whom the CRM never had: charts were
+            // merged.
             job.delivery
                 .op
                 .depends_on()
                 .is_none_or(|id| !held.contains_key(id) || broken("broken.contact_first"))
+                || (retires(job) && job.card.known)
         });
         for job in blocked {
             self.block(job, &works, &held);

@@ -55,6 +55,8 @@ pub(super) struct Card {
     pub(super) hash: LedgerHash,
     /// What is remembered of it until it is answered: its hash, or that nothing is sure.
     pub(super) mark: LedgerHash,
+    /// The sink has the record, as far as it ever said.
+    pub(super) known: bool,
     /// How often this very content was tried before.
     pub(super) attempts: u32,
     /// The change of its record that an acknowledgement would be.

@@ -171,7 +171,11 @@ impl RecallPolicy {
             intent,
             body: Body::Task(Task {
                 contact_external_id: cx.ids.patient(patient),
-                due_date: seen.checked_add_days(Days::new(settings.after_days.into()))?,
+                due_date: match seen {
+                    Some(seen) => seen.checked_add_days(Days::new(settings.after_days.into()))?,
+                    // Only one that is closed has none, and a CRM wants a day: one that does not move.
+                    None => member.patient.record.first_visit.unwrap_or_default(),
+                },
                 external_id: cx.ids.reactivation(patient),
                 kind: TaskKind::Reactivation,
                 office_id: cx.office.id().to_string(),

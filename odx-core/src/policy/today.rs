@@ -26,8 +26,8 @@ pub(super) enum State {
 pub(super) struct MemberToday {
     /// In the order of the member's recalls.
     pub(super) recalls: Vec<State>,
-    /// Where they stand with their last visit, if there was one and it counts.
-    pub(super) lapse: Option<(NaiveDate, Lapse)>,
+    /// Where they stand with their last visit, where that counts at all.
+    pub(super) lapse: Option<(Option<NaiveDate>, Lapse)>,
     /// Visits that are fresh, by their place among the member's appointments.
     pub(super) fresh: Vec<usize>,
     /// Who hears what there is to tell.
@@ -61,7 +61,7 @@ impl MemberToday {
     pub(super) fn lapsed(&self) -> Option<NaiveDate> {
         self.lapse
             .filter(|(_, lapse)| *lapse == Lapse::Lapsed)
-            .map(|(seen, _)| seen)
+            .and_then(|(seen, _)| seen)
     }
 }
 
@@ -181,10 +181,12 @@ impl RecallSettings {
             }
         }
         let after = |day: NaiveDate, n: u32| day.checked_add_days(Days::new(n.into()));
-        if let (Some(lapse), Some(seen)) = (self.reactivation, last_seen(member)) {
-            days.extend(after(seen, lapse.after_days));
-            let until = lapse.until_days.and_then(|n| after(seen, n));
-            days.extend(until.and_then(|day| day.succ_opt()));
+        if let Some(lapse) = self.reactivation {
+            if let Some(seen) = last_seen(member) {
+                days.extend(after(seen, lapse.after_days));
+                let until = lapse.until_days.and_then(|n| after(seen, n));
+                days.extend(until.and_then(|day| day.succ_opt()));
+            }
             // A visit that was booked and has passed is no coming visit any more.
             let booked = member.appointments.iter();
             let booked = booked.filter(|visit| visit.status == AppointmentStatus::Scheduled);
@@ -220,12 +222,17 @@ impl RecallSettings {
         }
     }
 
-    fn lapse(&self, member: &Member, today: NaiveDate) -> Option<(NaiveDate, Lapse)> {
+    fn lapse(&self, member: &Member, today: NaiveDate) -> Option<(Option<NaiveDate>, Lapse)> {
         let lapse = self.reactivation?;
-        let seen = last_seen(member)?;
         let mut visits = member.appointments.iter();
-        if visits.any(|visit| visit.is_upcoming(today)) {
-            return Some((seen, Lapse::Booked));
+        let booked = visits.any(|visit| visit.is_upcoming(today));
+        let Some(seen) = last_seen(member) else {
+            // Never seen, or not any more: what may be open is closed.
+            let lapse = if booked { Lapse::Booked } else { Lapse::No };
+            return Some((None, lapse));
+        };
+        if booked {
+            return Some((Some(seen), Lapse::Booked));
         }
         let status = member.patient.record.status;
         let fits = status == PatientStatus::Active
@@ -234,7 +241,8 @@ impl RecallSettings {
         let days = u32::try_from((today - seen).num_days()).unwrap_or(0);
         let within = days >= lapse.after_days && lapse.until_days.is_none_or(|n| days <= n);
         let lapsed = within && fits && !is_closed(member);
-        Some((seen, if lapsed { Lapse::Lapsed } else { Lapse::No }))
+        let lapse = if lapsed { Lapse::Lapsed } else { Lapse::No };
+        Some((Some(seen), lapse))
     }
 
     /// Visits after which a review may still be asked for.

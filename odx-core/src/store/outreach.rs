@@ -65,6 +65,9 @@ pub struct Told {
     pub at: DateTime<Utc>,
     /// How often.
     pub attempt: u32,
+    /// How often of these although nobody knew what had become of the time
+    /// before.
+    pub repeats: u32,
     /// How it stands.
     pub state: EffectState,
     /// How far the message came, as its provider said.

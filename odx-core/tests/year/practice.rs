@@ -781,7 +781,7 @@ impl Practice {
                 RecordKind::Patient => changes.people.push(self.people[&key].clone()),
                 RecordKind::Recall => changes.dues.push(self.dues[&key].clone()),
                 RecordKind::Appointment => changes.visits.push(self.visits[&key].clone()),
-                RecordKind::OptOut => {}
+                RecordKind::OptOut | RecordKind::Reminder => {}
             }
         }
         changes
@@ -900,6 +900,7 @@ impl Visit {
             key,
             patient: PatientKey::new(&self.patient),
             status,
+            missed: false,
             start: self.start,
             minutes: Some(60),
             hygiene: true,

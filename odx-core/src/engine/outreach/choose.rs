@@ -308,7 +308,7 @@ impl Caller<'_> {
         let repeat = match open {
             None => Repeat::Send,
             // A review that may have been asked for is never asked for again.
-            Some(open) if case.wanted.episode.purpose == Purpose::Review || open.attempt > 1 => {
+            Some(open) if case.wanted.episode.purpose == Purpose::Review || open.repeats > 0 => {
                 Repeat::GiveUp
             }
             Some(_) if decision.verdict.sends() => Repeat::Send,

@@ -82,13 +82,12 @@ fn contact(desired: &Desired) -> (&Contact, Intent) {
 }
 
 fn task(desired: &Desired) -> (&Task, Intent) {
-    match &desired.ops[1] {
-        Op {
-            body: Body::Task(task),
-            intent,
-        } => (task, *intent),
-        other => panic!("{other:?}"),
-    }
+    let mut ops = desired.ops.iter();
+    let recall = ops.find_map(|op| match &op.body {
+        Body::Task(task) if task.kind == TaskKind::Recall => Some((task, op.intent)),
+        _ => None,
+    });
+    recall.unwrap()
 }
 
 #[test]

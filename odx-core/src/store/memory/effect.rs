@@ -24,6 +24,7 @@ struct Outlet {
     told: BTreeMap<IdempotencyKey, (About, Option<Digest>)>,
     status: BTreeMap<IdempotencyKey, Status>,
     begun: BTreeMap<IdempotencyKey, DateTime<Utc>>,
+    repeats: BTreeMap<IdempotencyKey, u32>,
 }
 
 impl Outlets {
@@ -65,6 +66,9 @@ impl Outlets {
             state: EffectState::Claimed,
         };
         outlet.effects.insert(claim.key.clone(), row);
+        if was_open {
+            *outlet.repeats.entry(claim.key.clone()).or_default() += 1;
+        }
         let begun = outlet.begun.entry(claim.key.clone());
         begun.or_insert(claim.now);
         if let Some(mut about) = claim.about.clone() {
@@ -139,6 +143,7 @@ impl Outlets {
                 begun: outlet.begun.get(key).copied().unwrap_or(row.claimed_at),
                 at: row.claimed_at,
                 attempt: row.attempt,
+                repeats: outlet.repeats.get(key).copied().unwrap_or(0),
                 state: row.state.clone(),
                 status: outlet.status.get(key).copied(),
             };

@@ -107,7 +107,7 @@ pub(super) fn claim(
             .map_err(failed)?;
         }
         db.prepare_cached(
-            "UPDATE effect SET attempt = attempt + 1, claimed_at = ?3, since = ?3, state = 2, reason = NULL \
+            "UPDATE effect SET attempt = attempt + 1, repeats = repeats + (state IN (0, 2)), claimed_at = ?3, since = ?3, state = 2, reason = NULL \
              WHERE outlet = ?1 AND key = ?2 AND attempt = ?4 AND state IN (0, 2, 3)",
         )
         .and_then(|mut q| q.execute(params![outlet, key, now, claim.after]))

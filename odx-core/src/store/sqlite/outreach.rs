@@ -146,7 +146,7 @@ pub(super) fn note_about(
 }
 
 const TOLD: &str = "effect.key, effect.attempt, effect.claimed_at, effect.since, effect.state, effect.receipt, \
-                    effect.reason, effect.purpose, effect.channel, effect.status, effect.begun_at";
+                    effect.reason, effect.purpose, effect.channel, effect.status, effect.begun_at, effect.repeats";
 
 fn told(row: &Row<'_>) -> Result<Told> {
     let known = effect::raw(row).map_err(failed)?.into_row()?;
@@ -158,6 +158,7 @@ fn told(row: &Row<'_>) -> Result<Told> {
         begun: time(row.get(10).map_err(failed)?)?,
         at: known.claimed_at,
         attempt: known.attempt,
+        repeats: row.get(11).map_err(failed)?,
         state: known.state,
         status: status.map(status_from).transpose()?,
     })
@@ -210,10 +211,10 @@ fn history(
             .query(params![outlet, subject.as_str()])
             .map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
-            let cycle: i64 = row.get(12).map_err(failed)?;
-            let segment: String = row.get(13).map_err(failed)?;
+            let cycle: i64 = row.get(13).map_err(failed)?;
+            let segment: String = row.get(14).map_err(failed)?;
             let episode = Episode {
-                purpose: purpose_from(row.get(11).map_err(failed)?)?,
+                purpose: purpose_from(row.get(12).map_err(failed)?)?,
                 subject: subject.clone(),
                 cycle: (cycle != 0).then(|| date(cycle)).transpose()?,
                 segment: segment_from(&segment)?,

@@ -32,6 +32,8 @@ ALTER TABLE effect ADD COLUMN fields TEXT;
 ALTER TABLE effect ADD COLUMN status INTEGER;
 -- when it was claimed first
 ALTER TABLE effect ADD COLUMN begun_at INTEGER;
+-- how often it was claimed again although nobody knew what had become of the time before
+ALTER TABLE effect ADD COLUMN repeats INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE effect ADD COLUMN status_why TEXT;
 CREATE INDEX effect_recipient ON effect (outlet, recipient) WHERE recipient NOTNULL;
 CREATE INDEX effect_household ON effect (outlet, household) WHERE household NOTNULL;
