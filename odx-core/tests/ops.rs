@@ -28,7 +28,7 @@ use odx_core::testkit::{
     Canaries, GatewayFault, MemoryGateway, MemorySink, MemorySource, SourceFault, TestClock,
     patient, recall,
 };
-use odx_core::{ErrorKind, ExternalId, Office, OfficeId, OutletId, Phi, SinkId, SourceId};
+use odx_core::{ExternalId, Office, OfficeId, OutletId, Phi, SinkId, SourceId};
 
 struct World {
     source: Arc<MemorySource>,

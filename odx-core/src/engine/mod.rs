@@ -259,9 +259,15 @@ impl Pipeline {
     /// What an operator asks about this practice, and may change: of the state
     /// alone. Neither the practice nor a CRM is contacted.
     pub fn desk(&self) -> Desk {
+        self.desk_on(Arc::clone(&self.store))
+    }
+
+    /// The same about another state than the pipeline's own: that of which it
+    /// has a copy to try something in.
+    pub fn desk_on(&self, store: Arc<dyn StateStore>) -> Desk {
         let sinks = self.sinks.iter();
         Desk::new(
-            Arc::clone(&self.store),
+            store,
             self.source.id().clone(),
             self.office.clone(),
             Arc::clone(&self.policy),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
 use super::freshness::Closed;
 use super::links::LinkTemplates;
@@ -15,7 +15,6 @@ use crate::id::{
 };
 use crate::model::HouseholdView;
 use crate::office::Office;
-use crate::outreach::gate::Rule;
 use crate::policy::{Policy, TagMap};
 use crate::sink::Account;
 use crate::store::outreach::{Audit, AuditRow, OutreachState, OutreachStore, Pause};
@@ -274,8 +273,31 @@ impl Desk {
         self.known().runs(&self.source, limit).await
     }
 
-    /// A rule by its name, as it stands in plans.
-    pub fn sentence(rule: Rule) -> &'static str {
-        rule.sentence()
+    /// Now, by the office's own wall clock.
+    pub fn wall_clock(&self) -> NaiveDateTime {
+        self.now().with_timezone(&self.office.zone()).naive_local()
+    }
+
+    /// The first instant of a day at the office.
+    pub fn midnight(&self, day: NaiveDate) -> DateTime<Utc> {
+        self.office.midnight(day)
+    }
+
+    /// Keeps a note of an operator's own under a name.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn keep(&self, name: &str, text: &str) -> Result<()> {
+        let name = format!("note:{name}");
+        self.known().keep(&self.source, &name, text).await
+    }
+
+    /// What was last kept under that name.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn kept(&self, name: &str) -> Result<Option<String>> {
+        let name = format!("note:{name}");
+        self.known().kept(&self.source, &name).await
     }
 }
