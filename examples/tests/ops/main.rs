@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::world::{Plan, TOKENS, World, interrupt, kill, rest};
+use crate::world::{Plan, TOKENS, World, interrupt, rest};
 
 /// What a command came to.
 pub(crate) struct Said {
@@ -88,35 +88,23 @@ pub(crate) fn with(world: &World, more: &str) {
 }
 
 /// Follows until everybody has been brought to the CRM.
-pub(crate) async fn followed(world: &World) -> Child {
-    let mut program = world.start(&["--follow"], "");
-    let began = Instant::now();
-    loop {
-        let status = world
-            .state()
-            .exists()
-            .then(|| say(world, &["status", "--json"]));
-        let done = status
-            .filter(|said| said.code == Some(0))
-            .is_some_and(|said| {
-                let offices = said.json();
-                offices.as_array().unwrap().iter().all(|office| {
-                    office["crm"]
-                        .as_object()
-                        .unwrap()
-                        .values()
-                        .all(|crm| crm["import"]["state"] == "done")
-                })
-            });
-        if done {
-            return program;
-        }
-        if began.elapsed() > Duration::from_secs(40) {
-            kill(&mut program);
-            panic!("{}", world.tail());
-        }
-        rest(Duration::from_millis(200)).await;
+async fn followed(world: &World) -> Child {
+    let program = world.start(&["--follow"], "");
+    until(world, "the import", || brought(world)).await;
+    program
+}
+
+fn brought(world: &World) -> bool {
+    if !world.state().exists() {
+        return false;
     }
+    let said = say(world, &["status", "--json"]);
+    // The file is there before its tables are.
+    said.code == Some(0)
+        && said.json().as_array().unwrap().iter().all(|office| {
+            let crms = office["crm"].as_object().unwrap();
+            crms.values().all(|crm| crm["import"]["state"] == "done")
+        })
 }
 
 fn active(world: &World) -> i64 {
@@ -129,7 +117,7 @@ async fn until(world: &World, what: &str, mut fine: impl FnMut() -> bool) {
     let began = Instant::now();
     while !fine() {
         assert!(
-            began.elapsed() < Duration::from_secs(20),
+            began.elapsed() < Duration::from_secs(40),
             "{what}: {}",
             world.tail()
         );

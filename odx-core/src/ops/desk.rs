@@ -17,7 +17,9 @@ use crate::model::HouseholdView;
 use crate::office::Office;
 use crate::policy::{Policy, TagMap};
 use crate::sink::Account;
-use crate::store::outreach::{Audit, AuditRow, OutreachState, OutreachStore, Pause};
+use crate::store::outreach::{
+    Audit, AuditRow, OutreachChange, OutreachState, OutreachStore, Pause,
+};
 use crate::store::{DueQuery, StateStore};
 
 /// What an operator asks about one office, and may change.
@@ -187,15 +189,13 @@ impl Desk {
     /// # Errors
     /// Those of the store.
     pub async fn pause(&self, reason: &str) -> Result<Option<Pause>> {
-        let mut state = self.known().outreach_state(&self.source).await?;
-        if state.pause.is_none() {
-            state.pause = Some(Pause::by_hand(reason, self.now()));
-            self.known()
-                .set_outreach_state(&self.source, &state)
-                .await?;
-            return Ok(None);
+        let known = self.known();
+        let before = known.outreach_state(&self.source).await?.pause;
+        if before.is_none() {
+            let change = OutreachChange::Pause(Pause::by_hand(reason, self.now()));
+            known.change_outreach(&self.source, change).await?;
         }
-        Ok(state.pause)
+        Ok(before)
     }
 
     /// Goes on reaching people, and returns what held them back. A plan that odx
@@ -204,15 +204,14 @@ impl Desk {
     /// # Errors
     /// Those of the store.
     pub async fn resume(&self) -> Result<Option<Pause>> {
-        let mut state = self.known().outreach_state(&self.source).await?;
-        let pause = state.pause.clone();
-        if pause.is_some() {
-            state.resume(self.office.today(self.now()));
-            self.known()
-                .set_outreach_state(&self.source, &state)
-                .await?;
+        let known = self.known();
+        let before = known.outreach_state(&self.source).await?.pause;
+        if before.is_some() {
+            let today = self.office.today(self.now());
+            let change = OutreachChange::Resume { today };
+            known.change_outreach(&self.source, change).await?;
         }
-        Ok(pause)
+        Ok(before)
     }
 
     /// How the office stands with reaching people.

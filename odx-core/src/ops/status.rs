@@ -88,7 +88,8 @@ impl Desk {
             let status = SinkStatus {
                 import,
                 counts: self.store.counts(&self.source, sink).await?,
-                next_try: self.store.next_wake(sink).await?,
+                // A replay sets the time of what is tried again to long ago.
+                next_try: self.store.next_wake(sink).await?.map(|at| at.max(now)),
             };
             crm.insert(sink.to_string(), status);
         }
