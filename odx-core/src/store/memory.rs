@@ -677,6 +677,7 @@ impl StateStore for MemoryStore {
         sink: &SinkId,
         stops: Vec<Suppression>,
         next: Option<Cursor>,
+        now: DateTime<Utc>,
     ) -> Result<u64> {
         let mut inner = self.lock();
         let entry = inner.sink(sink)?;
@@ -693,7 +694,7 @@ impl StateStore for MemoryStore {
                 } else {
                     let kept = outreach::Kept {
                         reason: stop.reason.clone(),
-                        since: DateTime::<Utc>::UNIX_EPOCH,
+                        since: now,
                         lifted: false,
                     };
                     entry.stops.insert(row, kept);
