@@ -1,5 +1,5 @@
 //! Whether a practice is still heard of, as practices know it: active, inactive
-//! after 2 days without anything new, stalled after 2 weeks. And whether it is
+//! after more than 2 days without anything new, stalled after more than 2 weeks. And whether it is
 //! silent: reading itself has stopped. Pure: no clock, no store.
 //!
 //! A day on which the practice is closed is a quiet day like any other, so an
@@ -26,12 +26,26 @@ const LEAST: TimeDelta = TimeDelta::seconds(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activity {
-    /// Less than two days ago.
+    /// Two days ago at the most.
     Active,
-    /// Two days ago or more.
+    /// More than two days ago.
     Inactive,
-    /// Two weeks ago or more.
+    /// More than two weeks ago.
     Stalled,
+}
+
+impl Activity {
+    /// After so long without anything new. What lies ahead, by a clock that is
+    /// ahead of ours, is new.
+    pub fn after(quiet: TimeDelta) -> Self {
+        if quiet > STALLED {
+            Self::Stalled
+        } else if quiet > INACTIVE {
+            Self::Inactive
+        } else {
+            Self::Active
+        }
+    }
 }
 
 /// What is measured against.
@@ -113,13 +127,7 @@ impl Expected {
         let quiet = now - seen.change.unwrap_or(self.since);
         let late = times(MISSED, self.sweep).max(LEAST);
         Health {
-            activity: if quiet >= STALLED {
-                Activity::Stalled
-            } else if quiet >= INACTIVE {
-                Activity::Inactive
-            } else {
-                Activity::Active
-            },
+            activity: Activity::after(quiet),
             silent: now >= self.silent_at(now, seen) && !broken("broken.health"),
             last_success: seen.success,
             last_change: seen.change,
@@ -234,10 +242,18 @@ mod tests {
         let seen = read(0);
         for (now, activity, words) in [
             (0, Activity::Active, None),
-            (2 * DAY - 1, Activity::Active, None),
-            (2 * DAY, Activity::Inactive, Some("right if it was closed")),
-            (14 * DAY - 1, Activity::Inactive, Some("1970-01-01 00:00")),
-            (14 * DAY, Activity::Stalled, Some("no copy or old server")),
+            (2 * DAY, Activity::Active, None),
+            (
+                2 * DAY + 1,
+                Activity::Inactive,
+                Some("right if it was closed"),
+            ),
+            (14 * DAY, Activity::Inactive, Some("1970-01-01 00:00")),
+            (
+                14 * DAY + 1,
+                Activity::Stalled,
+                Some("no copy or old server"),
+            ),
             (1000 * DAY, Activity::Stalled, Some("1970-01-01 00:00")),
         ] {
             let health = expected(0).health(at(now), &seen);

@@ -14,6 +14,7 @@ pub mod health;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod model;
+pub mod ops;
 pub mod outreach;
 pub mod phi;
 pub mod policy;

@@ -138,7 +138,9 @@ async fn seen(rule: &str, scene: impl Future<Output = Result<(), String>>, way: 
     fail::cfg(rule, "return").unwrap();
     let end = scene.await;
     scenario.teardown();
-    let wrong = end.expect_err("nobody noticed");
+    let Err(wrong) = end else {
+        panic!("nobody noticed")
+    };
     assert!(wrong.starts_with(way), "{wrong}");
 }
 

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use odx_core::Mode;
 
+use crate::commands::{self, Command};
 use crate::config::{self, Config};
 use crate::{demo, live, look};
 
@@ -23,6 +24,7 @@ pub(crate) const INCOMPLETE: u8 = 3;
 #[derive(Debug, Parser)]
 #[command(
     version,
+    subcommand_help_heading = "Commands for operators, also while another process follows",
     after_help = "Exit codes: 0 all done; 1 the state or the receiver's address cannot be used; 2 the command line or \
                   the configuration is wrong, nothing was contacted; 3 something is left and waits for the next run, or \
                   a practice could not be asked.\n\
@@ -33,8 +35,10 @@ pub(crate) const INCOMPLETE: u8 = 3;
     reason = "each is a flag of the command line"
 )]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The configuration file.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// Sync once and end. The default.
     #[arg(long, conflicts_with = "follow")]
@@ -81,7 +85,27 @@ pub(crate) fn run() -> ExitCode {
     } else {
         Mode::Live
     };
+    let flags = [
+        args.once,
+        args.follow,
+        args.dry_run,
+        args.probe,
+        args.explain,
+        args.reset,
+    ];
+    if args.command.is_some() && flags.contains(&true) {
+        return fail(
+            USAGE,
+            "a command stands alone: leave out the flags of a run",
+        );
+    }
     let Some(path) = &args.config else {
+        if args.command.is_some() {
+            return fail(
+                USAGE,
+                "a command needs --config FILE: it names the state and the offices",
+            );
+        }
         if args.follow {
             return fail(
                 USAGE,
@@ -105,6 +129,9 @@ pub(crate) fn run() -> ExitCode {
             return USAGE.into();
         }
     };
+    if let Some(command) = args.command {
+        return runtime.block_on(commands::run(config, command));
+    }
     if args.probe {
         return runtime.block_on(look::probe(config));
     }

@@ -19,6 +19,7 @@ use toml::de::DeTable;
 use url::Url;
 
 use crate::door::{self, Door};
+use crate::ops_config::{self, OfficeOperations, Operations};
 use crate::section::{Mistakes, Section};
 
 /// A checked configuration.
@@ -29,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) brake: Brake,
     /// Where events come in, if any office sends some.
     pub(crate) door: Option<Door>,
+    /// Who is told how it goes.
+    pub(crate) operations: Operations,
     pub(crate) offices: Vec<OfficeSetup>,
 }
 
@@ -43,6 +46,8 @@ pub(crate) struct OfficeSetup {
     pub(crate) events: Option<Secret>,
     pub(crate) sink: RestSink,
     pub(crate) policy: RecallPolicy,
+    /// What operators see of it.
+    pub(crate) operations: OfficeOperations,
 }
 
 impl OfficeSetup {
@@ -108,6 +113,7 @@ pub(crate) fn parse(text: &str) -> Result<Config, Vec<String>> {
     let receiver = root.section("receiver");
     door::needed(receiver.as_ref(), &seen.sending, &mistakes);
     let door = receiver.and_then(door::read);
+    let operations = ops_config::read(&root);
     root.finish();
     let lines = mistakes.into_lines();
     if lines.is_empty() {
@@ -116,6 +122,7 @@ pub(crate) fn parse(text: &str) -> Result<Config, Vec<String>> {
             schedule,
             brake,
             door,
+            operations,
             offices,
         })
     } else {
@@ -186,6 +193,7 @@ fn office(section: Section<'_, '_>, schedule: &Schedule, seen: &mut Seen) -> Opt
         Some(inner) => policy(inner),
         None => RecallPolicy::new(RecallSettings::default()).ok(),
     };
+    let operations = ops_config::office(&section);
     section.finish();
     let (source, events, workstation) = source?;
     Some(OfficeSetup {
@@ -195,6 +203,7 @@ fn office(section: Section<'_, '_>, schedule: &Schedule, seen: &mut Seen) -> Opt
         events,
         sink: sink?,
         policy: policy?,
+        operations,
     })
 }
 

@@ -9,7 +9,9 @@ use odx_core::store::{SqliteStore, StateStore};
 use odx_core::{Error, ErrorKind, Mode, RunReport};
 use tokio::task::JoinSet;
 
+use crate::clerk::{Clerk, Telling};
 use crate::cli::{DONE, FAILED, INCOMPLETE, fail};
+use crate::commands::Dress;
 use crate::config::{Config, OfficeSetup};
 use crate::door::subscribe;
 use crate::look;
@@ -43,6 +45,7 @@ pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
         schedule,
         brake,
         door,
+        operations,
         offices,
         ..
     } = config;
@@ -68,18 +71,26 @@ pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
         Some(Ok(open)) => Some(tokio::spawn(open.serve(screen.clone(), stop.clone()))),
         Some(Err(why)) => return fail(FAILED, &format!("receiver: {}", why.chain())),
     };
+    let (notices, heard) = tokio::sync::mpsc::unbounded_channel();
+    let mut desks = Vec::new();
     let mut runs = JoinSet::new();
     for setup in offices {
         let name = setup.office.id().to_string();
         let line = screen.office(&name, follow);
         let declared = declarations.next().flatten();
         let source = Arc::clone(&setup.source);
+        let dress = Dress::of(&setup);
         let pipeline = setup
             .pipeline(&store)
             .schedule(schedule)
             .brake(brake)
-            .observer(line.clone())
+            .observer(Arc::new(Telling::new(&name, line.clone(), notices.clone())))
             .build();
+        let desk = pipeline
+            .as_ref()
+            .ok()
+            .map(|pipeline| dress.on(pipeline.desk()));
+        desks.extend(desk.and_then(Result::ok));
         let stop = stop.clone();
         let screen = screen.clone();
         // Each on its own: one failing office never delays another.
@@ -107,12 +118,21 @@ pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
             (name, end)
         });
     }
+    drop(notices);
+    let clerk = operations.tells().then(|| {
+        let clerk = Clerk::new(operations, desks, screen.clone());
+        tokio::spawn(clerk.attend(heard, follow.then(|| stop.clone())))
+    });
     let mut ends: Vec<End> = Vec::new();
     while let Some(end) = runs.join_next().await {
         match end {
             Ok(end) => ends.push(end),
             Err(_) => return fail(FAILED, "an office ended in a defect"),
         }
+    }
+    if let Some(clerk) = clerk {
+        // It ends with the last notice; what cannot be sent is not waited for.
+        drop(clerk.await);
     }
     // With it goes the Shutdown, so that the receiver ends where nobody has interrupted it.
     signals.abort();
@@ -129,7 +149,7 @@ pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
     close(&screen, &ends, mode)
 }
 
-async fn interrupted() {
+pub(crate) async fn interrupted() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

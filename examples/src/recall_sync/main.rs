@@ -3,12 +3,16 @@
 //! Without a configuration it is a demonstration that needs nothing. See the
 //! README of the project for the configuration and the exit codes.
 
+mod clerk;
 mod cli;
+mod commands;
 mod config;
 mod demo;
 mod door;
 mod live;
 mod look;
+mod ops_config;
+mod post;
 mod progress;
 mod section;
 mod table;

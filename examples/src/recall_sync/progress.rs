@@ -126,9 +126,11 @@ impl Observer for OfficeLine {
                 let action = match action {
                     Action::Create => "create",
                     Action::Update => "update",
+                    Action::Close => "close",
                 };
                 self.tell(&format!("would {action} {entity} {id}"));
             }
+            Event::Imported { imported, .. } => self.tell(&imported.sentence()),
             // A single run lists them at its end.
             Event::Refused { id, reason } if self.follows => {
                 self.tell(&format!("{id} is set aside: {reason}"));

@@ -97,6 +97,10 @@ impl Pipeline {
             }
         };
         let epoch = state.epoch;
+        if !state.imported {
+            // A completion whose beginning is not known says nothing of how long it took.
+            drop(self.note_begun().await);
+        }
         let imported = AtomicBool::new(state.imported);
         // One for each sink, and one for whoever tells people.
         let news: Vec<_> = (0..=self.sinks.len()).map(|_| Notify::new()).collect();
@@ -160,6 +164,7 @@ impl Pipeline {
             let wait = match end {
                 Ok(()) => {
                     failures = 0;
+                    self.note_reading(Ok(())).await;
                     if !stop.is_set() {
                         imported.store(true, Ordering::Release);
                         if extent == Extent::Everything {
@@ -177,6 +182,7 @@ impl Pipeline {
                     // A pass that came further is a new beginning, not the same failure again.
                     failures = if report.read > 0 { 1 } else { failures + 1 };
                     let wait = self.backoff().after(&error, failures);
+                    self.note_reading(Err((&error, failures))).await;
                     self.problem(&mut report, &error, Some(self.clock.now() + wait));
                     wait
                 }
@@ -187,6 +193,7 @@ impl Pipeline {
             report.source_requests = self.source.requests() - before;
             report.finished = self.clock.now();
             self.observer.event(&Event::Report(&report));
+            self.note_run(&report).await;
             news.iter().for_each(Notify::notify_one);
             self.listen(&mut reader, wait, news, stop).await?;
         }
@@ -295,6 +302,7 @@ impl Pipeline {
             }
             report.finished = self.clock.now();
             self.observer.event(&Event::Report(&report));
+            self.note_run(&report).await;
         }
         Ok(())
     }
@@ -321,6 +329,7 @@ impl Pipeline {
         stop: &Stop,
     ) -> Result<()> {
         let mut courier = Courier::new(self, Arc::clone(sink), epoch, Mode::Live);
+        let mut told = false;
         let mut failures = 0;
         let mut wake: Option<DateTime<Utc>> = Some(self.clock.now());
         let mut heed_news = true;
@@ -360,6 +369,9 @@ impl Pipeline {
             report.sink_requests = sink.requests() - before;
             report.finished = self.clock.now();
             self.observer.event(&Event::Report(&report));
+            self.note_run(&report).await;
+            // What cannot be stored now is told by a later round.
+            drop(self.note_imported(sink.id(), &mut told, &report).await);
         }
         Ok(())
     }

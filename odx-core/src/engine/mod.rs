@@ -9,6 +9,7 @@ mod breaker;
 mod difference;
 mod follow;
 mod ingest;
+mod marks;
 mod outreach;
 mod plan;
 mod reconcile;
@@ -29,6 +30,7 @@ use crate::failpoint::reach;
 use crate::hash::LedgerHash;
 use crate::id::IdScheme;
 use crate::office::Office;
+use crate::ops::Desk;
 use crate::outreach::Outreach;
 use crate::policy::Policy;
 use crate::sink::{Account, CrmSink};
@@ -254,6 +256,30 @@ impl Pipeline {
         &self.office
     }
 
+    /// What an operator asks about this practice, and may change: of the state
+    /// alone. Neither the practice nor a CRM is contacted.
+    pub fn desk(&self) -> Desk {
+        self.desk_on(Arc::clone(&self.store))
+    }
+
+    /// The same about another state than the pipeline's own: that of which it
+    /// has a copy to try something in.
+    pub fn desk_on(&self, store: Arc<dyn StateStore>) -> Desk {
+        let sinks = self.sinks.iter();
+        Desk::new(
+            store,
+            self.source.id().clone(),
+            self.office.clone(),
+            Arc::clone(&self.policy),
+            sinks
+                .map(|sink| (sink.id().clone(), sink.account()))
+                .collect(),
+        )
+        .with_clock(Arc::clone(&self.clock))
+        .with_schedule(self.schedule)
+        .with_outreach(self.outreach.is_some())
+    }
+
     async fn open(&self) -> Result<SourceState> {
         let mut sinks: Vec<_> = self
             .sinks
@@ -343,6 +369,9 @@ impl Pipeline {
     /// As [`run_once`](Self::run_once).
     pub async fn run_once_until(&self, mode: Mode, stop: &Stop) -> Result<RunReport> {
         let state = self.open().await?;
+        if mode == Mode::Live && !state.imported {
+            self.note_begun().await?;
+        }
         let mut report = RunReport::new(self.office.id().as_str(), mode, self.clock.now());
         let source_before = self.source.requests();
         let sinks_before: u64 = self.sinks.iter().map(|sink| sink.requests()).sum();
@@ -362,6 +391,9 @@ impl Pipeline {
                 Ok(()) if stop.is_set() => break,
                 Ok(()) => {
                     imported = true;
+                    if mode == Mode::Live {
+                        self.note_reading(Ok(())).await;
+                    }
                     break;
                 }
                 Err(error) if fatal(&error) => return Err(error),
@@ -369,6 +401,9 @@ impl Pipeline {
                     failures = if report.read > rows { 1 } else { failures + 1 };
                     let halt = error.disposition() == Disposition::Halt;
                     if halt || failures > PATIENCE {
+                        if mode == Mode::Live {
+                            self.note_reading(Err((&error, failures))).await;
+                        }
                         self.problem(&mut report, &error, None);
                         complete = false;
                         break;
@@ -390,6 +425,9 @@ impl Pipeline {
             for sink in &self.sinks {
                 let mut courier = Courier::new(self, Arc::clone(sink), epoch, mode);
                 complete &= self.deliver(&mut courier, &mut report, stop).await?;
+                if mode == Mode::Live {
+                    self.note_imported(sink.id(), &mut false, &report).await?;
+                }
             }
             if let Some(outreach) = &self.outreach {
                 let mut caller = Caller::new(self, outreach, epoch, mode)?;

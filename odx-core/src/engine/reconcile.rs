@@ -296,12 +296,12 @@ impl<'a> Courier<'a> {
         let planned = contacts.len() + tasks.len();
         if self.mode == Mode::DryRun {
             for job in contacts.iter().chain(&tasks) {
-                let action = if job.card.generation == 1 {
-                    Action::Create
-                } else {
-                    Action::Update
-                };
                 let op = &job.delivery.op;
+                let action = match job.card.generation {
+                    _ if op.intent == Intent::Retire => Action::Close,
+                    1 => Action::Create,
+                    _ => Action::Update,
+                };
                 self.pipeline.observer.event(&Event::Planned {
                     id: op.external_id(),
                     entity: op.entity(),

@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use crate::crm::Entity;
 use crate::health::Health;
-use crate::id::ExternalId;
+use crate::id::{ExternalId, SinkId};
 use crate::model::Channel;
+use crate::ops::Imported;
 use crate::outreach::gate::Rule;
 use crate::policy::Skip;
 use crate::store::outreach::DecisionRow;
@@ -146,6 +147,9 @@ pub enum Action {
     Create,
     /// The sink has an older state.
     Update,
+    /// It comes to rest: a task that is completed or cancelled, a contact that
+    /// is not followed up any more.
+    Close,
 }
 
 /// News of a run, as it happens.
@@ -199,6 +203,14 @@ pub enum Event<'a> {
         what: &'a str,
         /// When it is tried again.
         again: Option<DateTime<Utc>>,
+    },
+    /// The first import has come to its end at a sink: everybody who was known
+    /// has been brought there, or is set aside with a reason. Told once, for ever.
+    Imported {
+        /// At which sink.
+        sink: &'a SinkId,
+        /// What it came to.
+        imported: &'a Imported,
     },
     /// A pass, or a round of deliveries, ended.
     Report(&'a RunReport),

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::hash::{IdempotencyKey, LedgerHash};
 use crate::id::{ExternalId, HouseholdKey, OutletId, PatientKey, SinkId, SourceId};
 use crate::model::{Channel, RecordKind};
-use crate::outreach::gate::{Decision, Facts};
+use crate::outreach::gate::{Decision, Facts, Rule};
 use crate::outreach::{Address, Episode, Purpose, Status};
 use crate::sink::{Account, Target};
 
@@ -95,6 +95,34 @@ pub struct History {
     pub person: Vec<Told>,
     /// To anybody of the household.
     pub household: Vec<Told>,
+}
+
+/// A message, or an enrolment, as an operator looks at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageRow {
+    /// What was told, and how it stands.
+    pub told: Told,
+    /// About whom.
+    pub patient: PatientKey,
+    /// Who was told.
+    pub recipient: PatientKey,
+    /// Whose household.
+    pub household: HouseholdKey,
+    /// By whom it was carried.
+    pub destination: String,
+    /// Why it came no further, as its provider's report was read.
+    pub status_why: Option<String>,
+}
+
+/// Which messages.
+#[derive(Debug, Clone, Copy)]
+pub struct Messages {
+    /// Claimed since then.
+    pub since: DateTime<Utc>,
+    /// Only what is not done: in doubt, refused, under way, waiting.
+    pub open_only: bool,
+    /// At most so many, the oldest first.
+    pub limit: usize,
 }
 
 /// Whose history.
@@ -400,6 +428,18 @@ pub trait OutreachStore: Debug + Send + Sync {
         outlet: &OutletId,
         since: DateTime<Utc>,
     ) -> Result<Vec<DateTime<Utc>>>;
+
+    /// Messages of this outlet, in the order in which they were claimed.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn messages(&self, outlet: &OutletId, which: &Messages) -> Result<Vec<MessageRow>>;
+
+    /// What was last decided against, by rule, of the decisions made since then.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn untold(&self, source: &SourceId, since: DateTime<Utc>) -> Result<BTreeMap<Rule, u64>>;
 
     /// How far a message came, by its provider's id. Never back.
     ///

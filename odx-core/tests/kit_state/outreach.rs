@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use odx_core::model::StopOrigin;
 use odx_core::outreach::Status;
+use odx_core::outreach::gate::Rule;
 use odx_core::sink::Account;
 use odx_core::store::outreach::{
-    Aside, Audit, AuditRow, DecisionRow, History, HistoryQuery, Lift, OutreachChange,
-    OutreachState, Progress, Replay, UnreadableRow,
+    Aside, Audit, AuditRow, DecisionRow, History, HistoryQuery, Lift, MessageRow, Messages,
+    OutreachChange, OutreachState, Progress, Replay, UnreadableRow,
 };
 use odx_core::store::{Due, DueQuery, EffectState, Epoch, OutreachStore, StateStore};
 use odx_core::{HouseholdKey, LedgerHash, OutletId, PatientKey, Result, SinkId, SourceId};
@@ -108,6 +109,14 @@ impl OutreachStore for Faulty {
             }
         }
         Ok(found)
+    }
+
+    async fn messages(&self, outlet: &OutletId, which: &Messages) -> Result<Vec<MessageRow>> {
+        self.inner().messages(&self.outlet(outlet), which).await
+    }
+
+    async fn untold(&self, source: &SourceId, since: DateTime<Utc>) -> Result<BTreeMap<Rule, u64>> {
+        self.inner().untold(&self.of(source), since).await
     }
 
     async fn told_since(

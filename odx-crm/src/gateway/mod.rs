@@ -10,7 +10,6 @@
 mod line;
 #[cfg(any(feature = "sendgrid", feature = "postmark", feature = "smtp"))]
 mod mail;
-#[cfg(feature = "twilio")]
 #[cfg(any(
     feature = "twilio",
     feature = "sendgrid",

@@ -8,7 +8,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hash::IdempotencyKey;
 use crate::id::OutletId;
 use crate::outreach::{Episode, Status};
-use crate::store::outreach::{About, Disclosure, History, HistoryQuery, Told};
+use crate::store::outreach::{
+    About, Disclosure, History, HistoryQuery, MessageRow, Messages, Told,
+};
 use crate::store::view::{Digest, DigestKey};
 use crate::store::{EffectClaim, EffectCommit, EffectRow, EffectState, Epoch};
 
@@ -25,6 +27,22 @@ struct Outlet {
     status: BTreeMap<IdempotencyKey, Status>,
     begun: BTreeMap<IdempotencyKey, DateTime<Utc>>,
     repeats: BTreeMap<IdempotencyKey, u32>,
+}
+
+impl Outlet {
+    fn told(&self, key: &IdempotencyKey, about: &About, row: &EffectRow) -> Told {
+        Told {
+            key: key.clone(),
+            purpose: about.purpose(),
+            channel: about.channel,
+            begun: self.begun.get(key).copied().unwrap_or(row.claimed_at),
+            at: row.claimed_at,
+            attempt: row.attempt,
+            repeats: self.repeats.get(key).copied().unwrap_or(0),
+            state: row.state.clone(),
+            status: self.status.get(key).copied(),
+        }
+    }
 }
 
 impl Outlets {
@@ -136,17 +154,7 @@ impl Outlets {
             let Some(row) = outlet.effects.get(key) else {
                 continue;
             };
-            let told = Told {
-                key: key.clone(),
-                purpose: about.purpose(),
-                channel: about.channel,
-                begun: outlet.begun.get(key).copied().unwrap_or(row.claimed_at),
-                at: row.claimed_at,
-                attempt: row.attempt,
-                repeats: outlet.repeats.get(key).copied().unwrap_or(0),
-                state: row.state.clone(),
-                status: outlet.status.get(key).copied(),
-            };
+            let told = outlet.told(key, about, row);
             for episode in &about.episodes {
                 if query.subjects.contains(&episode.subject) {
                     found.episodes.push((episode.clone(), told.clone()));
@@ -161,6 +169,32 @@ impl Outlets {
             }
         }
         Ok(found)
+    }
+
+    pub(super) fn messages(&self, outlet: &OutletId, which: &Messages) -> Vec<MessageRow> {
+        let Some(outlet) = self.0.get(outlet) else {
+            return Vec::new();
+        };
+        let mut rows: Vec<_> = outlet
+            .told
+            .iter()
+            .filter_map(|(key, (about, _))| {
+                let row = outlet.effects.get(key)?;
+                Some(MessageRow {
+                    told: outlet.told(key, about, row),
+                    patient: about.patient.clone(),
+                    recipient: about.recipient.clone(),
+                    household: about.household.clone(),
+                    destination: about.destination.to_string(),
+                    status_why: None,
+                })
+            })
+            .filter(|row| row.told.at >= which.since)
+            .filter(|row| !which.open_only || !matches!(row.told.state, EffectState::Done(_)))
+            .collect();
+        rows.sort_by_key(|row| (row.told.at, row.told.key.clone()));
+        rows.truncate(which.limit);
+        rows
     }
 
     pub(super) fn told_since(&self, outlet: &OutletId, since: DateTime<Utc>) -> Vec<DateTime<Utc>> {

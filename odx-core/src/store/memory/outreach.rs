@@ -11,10 +11,11 @@ use crate::hash::{LedgerHash, hex};
 use crate::id::{ExternalIds, HouseholdKey, IdScheme, OutletId, PatientKey, SinkId, SourceId};
 use crate::model::{Channel, Patient, RecordKind, Stop, StopOrigin};
 use crate::outreach::Status;
+use crate::outreach::gate::Rule;
 use crate::sink::{Account, Suppression};
 use crate::store::outreach::{
-    Aside, Audit, AuditRow, DecisionRow, Disclosure, History, HistoryQuery, Lift, OutreachChange,
-    OutreachState, OutreachStore, Progress, Replay, UnreadableRow,
+    Aside, Audit, AuditRow, DecisionRow, Disclosure, History, HistoryQuery, Lift, MessageRow,
+    Messages, OutreachChange, OutreachState, OutreachStore, Progress, Replay, UnreadableRow,
 };
 use crate::store::view::{self, Digest, DigestKey};
 use crate::store::{Due, DueQuery, Epoch, Hold, pairing};
@@ -209,6 +210,26 @@ impl OutreachStore for MemoryStore {
         Ok(self.lock().outlets.told_since(outlet, since))
     }
 
+    async fn messages(&self, outlet: &OutletId, which: &Messages) -> Result<Vec<MessageRow>> {
+        Ok(self.lock().outlets.messages(outlet, which))
+    }
+
+    async fn untold(&self, source: &SourceId, since: DateTime<Utc>) -> Result<BTreeMap<Rule, u64>> {
+        let inner = self.lock();
+        let known = inner.sources.get(source);
+        let rows = known
+            .into_iter()
+            .flat_map(|source| source.decisions.values());
+        let mut counts = BTreeMap::new();
+        for rule in rows
+            .filter(|row| row.at >= since)
+            .filter_map(|row| row.decision.rule)
+        {
+            *counts.entry(rule).or_default() += 1;
+        }
+        Ok(counts)
+    }
+
     async fn note_status(
         &self,
         outlet: &OutletId,
@@ -341,8 +362,10 @@ impl OutreachStore for MemoryStore {
     }
 
     async fn aside(&self, sink: &SinkId, limit: usize) -> Result<Vec<Aside>> {
-        let mut inner = self.lock();
-        let sink = inner.sink(sink)?;
+        let inner = self.lock();
+        let Some(sink) = inner.sinks.get(sink) else {
+            return Ok(Vec::new());
+        };
         let rows = sink.parked.values();
         let mut rows: Vec<_> = rows
             .map(|parked| Aside {
@@ -365,7 +388,9 @@ impl OutreachStore for MemoryStore {
 
     async fn replay(&self, sink: &SinkId, which: &Replay) -> Result<u64> {
         let mut inner = self.lock();
-        let sink = inner.sink(sink)?;
+        let Some(sink) = inner.sinks.get_mut(sink) else {
+            return Ok(0);
+        };
         let since = sink.parked_since.clone();
         let tried: Vec<_> = sink
             .parked
@@ -400,8 +425,10 @@ impl OutreachStore for MemoryStore {
     }
 
     async fn progress(&self, sink: &SinkId) -> Result<Progress> {
-        let mut inner = self.lock();
-        let routes = &inner.sink(sink)?.routes;
+        let inner = self.lock();
+        let Some(routes) = inner.sinks.get(sink).map(|sink| &sink.routes) else {
+            return Ok(Progress::default());
+        };
         let done = routes.values().filter(|route| route.brought).count();
         Ok(Progress {
             done: u64::try_from(done).unwrap_or(u64::MAX),

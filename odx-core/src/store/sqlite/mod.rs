@@ -43,11 +43,13 @@ use crate::source::Cursor;
 
 /// The oldest SQLite without the WAL reset bug.
 const OLDEST_SQLITE: i32 = 3_051_003;
+const OLD_SQLITE: &str = "the linked sqlite is older than 3.51.3, which can damage the state file; build with the bundled one";
 
 /// State that survives kill -9 and power loss.
 ///
-/// One process at a time: a second one on the same file is refused. Memory does
-/// not grow with the file.
+/// One process at a time works on it: a second one on the same file is refused.
+/// Whoever only looks, or writes what an operator writes, opens it
+/// [beside](Self::open_beside). Memory does not grow with the file.
 #[derive(Clone)]
 pub struct SqliteStore {
     inner: Arc<Inner>,
@@ -63,8 +65,8 @@ struct Inner {
     queue: together::Queue,
     /// Rings whenever a delivery has been stored.
     bell: watch::Sender<()>,
-    // Held until the store goes: the lock ends with it, also at kill -9.
-    _lock: File,
+    // Held until the store goes: the lock ends with it, also at kill -9. None: opened beside whoever holds it.
+    lock: Option<File>,
 }
 
 impl std::fmt::Debug for SqliteStore {
@@ -115,13 +117,59 @@ impl SqliteStore {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         if rusqlite::version_number() < OLDEST_SQLITE {
-            return Err(refuse(
-                "the linked sqlite is older than 3.51.3, which can damage the state file; build with the bundled one",
-            ));
+            return Err(refuse(OLD_SQLITE));
         }
         let lock = lock(&path)?;
         let mut writer = connect(&path)?;
         schema::migrate(&mut writer)?;
+        Self::assemble(path, writer, Some(lock))
+    }
+
+    /// Opens the file beside a process that works on it, or one that nobody has
+    /// open: to look, and for the small writes of an operator (a pause, a replay,
+    /// something kept). Transactions are short; nobody waits long for another.
+    ///
+    /// No run and no outlet can be opened through it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::State`] if there is no file yet, if another version of odx or
+    /// another program wrote it, or if it cannot be written.
+    pub fn open_beside(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref().to_path_buf();
+        if rusqlite::version_number() < OLDEST_SQLITE {
+            return Err(refuse(OLD_SQLITE));
+        }
+        if !path.exists() {
+            return Err(refuse(
+                "there is no state file yet: let odx run once, or name the file that it uses",
+            ));
+        }
+        let writer = connect(&path)?;
+        schema::check(&writer)?;
+        Self::assemble(path, writer, None)
+    }
+
+    /// Writes the whole state, as it is at one moment, into a new file: a copy in
+    /// which something can be tried without touching the state. It holds what the
+    /// state holds, patients included: put it where the state is, and remove it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::State`] if the file is there and not empty, or cannot be
+    /// written.
+    pub async fn copy_to(&self, path: impl AsRef<Path>) -> Result<()> {
+        let (from, to) = (self.inner.path.clone(), path.as_ref().to_path_buf());
+        blocking(move || {
+            let to = to
+                .to_str()
+                .ok_or_else(|| refuse("the name of the copy is not utf-8"))?;
+            let db = connect(&from)?;
+            db.execute("VACUUM INTO ?1", [to]).map_err(failed)?;
+            Ok(())
+        })
+        .await
+    }
+
+    fn assemble(path: PathBuf, writer: Connection, lock: Option<File>) -> Result<Self> {
         let key: Vec<u8> = writer
             .query_row(
                 "SELECT value FROM meta WHERE name = 'digest_key'",
@@ -142,9 +190,22 @@ impl SqliteStore {
                 key: DigestKey(key),
                 queue: together::Queue::default(),
                 bell: watch::Sender::new(()),
-                _lock: lock,
+                lock,
             }),
         })
+    }
+
+    /// Who opened it beside another process opens nothing that would take over.
+    fn may_open(&self, what: &str) -> Result<()> {
+        if self.inner.lock.is_some() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "the state file was opened beside another process, so no {what} can be opened: open it alone"
+            ),
+        ))
     }
 
     /// Runs one write transaction, away from the threads that poll futures.
@@ -268,6 +329,13 @@ fn sink_row(db: &Transaction<'_>, sink: &SinkId) -> Result<i64> {
     }
     db.prepare_cached("SELECT id FROM sink WHERE name = ?1")
         .and_then(|mut q| q.query_row([sink.as_str()], |row| row.get(0)))
+        .map_err(failed)
+}
+
+/// As [`sink_row`], where nobody may have opened it yet.
+fn known_sink(db: &Transaction<'_>, sink: &SinkId) -> Result<Option<i64>> {
+    db.prepare_cached("SELECT id FROM sink WHERE name = ?1")
+        .and_then(|mut q| q.query_row([sink.as_str()], |row| row.get(0)).optional())
         .map_err(failed)
 }
 
@@ -441,6 +509,7 @@ fn counts(db: &Transaction<'_>, source: &SourceId, sink: &SinkId) -> Result<Coun
 #[async_trait]
 impl StateStore for SqliteStore {
     async fn open_run(&self, opening: &Opening) -> Result<SourceState> {
+        self.may_open("run")?;
         let opening = opening.clone();
         self.write(move |db, _| open_run(db, &opening)).await
     }
@@ -526,10 +595,13 @@ impl StateStore for SqliteStore {
     async fn next_wake(&self, sink: &SinkId) -> Result<Option<DateTime<Utc>>> {
         let sink = sink.clone();
         self.read(move |db, _| {
+            let Some(sink) = known_sink(db, &sink)? else {
+                return Ok(None);
+            };
             let at: Option<i64> = db
                 .query_row(
                     "SELECT min(not_before) FROM parked WHERE sink = ?1 AND not_before NOTNULL",
-                    [sink_row(db, &sink)?],
+                    [sink],
                     |row| row.get(0),
                 )
                 .map_err(failed)?;
@@ -596,6 +668,7 @@ impl StateStore for SqliteStore {
     }
 
     async fn open_outlet(&self, outlet: &OutletId) -> Result<Epoch> {
+        self.may_open("outlet")?;
         let outlet = outlet.clone();
         self.write(move |db, _| effect::open(db, &outlet)).await
     }

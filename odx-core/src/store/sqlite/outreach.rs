@@ -7,17 +7,21 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use super::failure::{damaged, failed};
-use super::{SqliteStore, audit, current, date, day, due, effect, int, kind, sink_row, time, uint};
+use super::{
+    SqliteStore, audit, current, date, day, due, effect, int, kind, known_sink, sink_row, time,
+    uint,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::reach;
 use crate::hash::{IdempotencyKey, LedgerHash};
 use crate::id::{ExternalId, HouseholdKey, OutletId, PatientKey, SinkId, SourceId};
+use crate::outreach::gate::Rule;
 use crate::outreach::{Episode, Purpose, Status};
 use crate::policy::Segment;
 use crate::sink::{Account, Suppression};
 use crate::store::outreach::{
-    About, Aside, Audit, AuditRow, DecisionRow, History, HistoryQuery, Lift, OutreachChange,
-    OutreachState, OutreachStore, Progress, Replay, Told, UnreadableRow,
+    About, Aside, Audit, AuditRow, DecisionRow, History, HistoryQuery, Lift, MessageRow, Messages,
+    OutreachChange, OutreachState, OutreachStore, Progress, Replay, Told, UnreadableRow,
 };
 use crate::store::view::{self, DigestKey};
 use crate::store::{Due, DueQuery, Epoch, Hold, pairing};
@@ -242,6 +246,54 @@ fn history(
     Ok(found)
 }
 
+fn messages(db: &Transaction<'_>, outlet: &OutletId, which: Messages) -> Result<Vec<MessageRow>> {
+    let Some((outlet, _)) = effect::outlet_row(db, outlet)? else {
+        return Ok(Vec::new());
+    };
+    let sql = format!(
+        "SELECT {TOLD}, patient, recipient, household, destination, status_why FROM effect WHERE outlet = ?1 \
+         AND recipient NOTNULL AND claimed_at >= ?2 AND (NOT ?3 OR state < 4) ORDER BY claimed_at, key LIMIT ?4"
+    );
+    let mut query = db.prepare_cached(&sql).map_err(failed)?;
+    let limit = int(u64::try_from(which.limit).unwrap_or(u64::MAX));
+    let since = which.since.timestamp_millis();
+    let mut rows = query
+        .query(params![outlet, since, which.open_only, limit])
+        .map_err(failed)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let text = |place| row.get::<_, String>(place).map_err(failed);
+        found.push(MessageRow {
+            told: told(row)?,
+            patient: PatientKey::new(text(11)?),
+            recipient: PatientKey::new(text(12)?),
+            household: HouseholdKey::new(text(13)?),
+            destination: text(14)?,
+            status_why: row.get(15).map_err(failed)?,
+        });
+    }
+    Ok(found)
+}
+
+fn untold(db: &Transaction<'_>, source: i64, since: DateTime<Utc>) -> Result<BTreeMap<Rule, u64>> {
+    let mut query = db
+        .prepare_cached("SELECT body FROM decision WHERE source = ?1 AND at >= ?2")
+        .map_err(failed)?;
+    let mut rows = query
+        .query(params![source, since.timestamp_millis()])
+        .map_err(failed)?;
+    let mut counts = BTreeMap::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let body: String = row.get(0).map_err(failed)?;
+        let decision: DecisionRow =
+            serde_json::from_str(&body).map_err(|_| damaged("a decision that cannot be read"))?;
+        if let Some(rule) = decision.decision.rule {
+            *counts.entry(rule).or_default() += 1;
+        }
+    }
+    Ok(counts)
+}
+
 fn decide(
     db: &Transaction<'_>,
     source: &SourceId,
@@ -357,6 +409,9 @@ fn statuses(db: &Transaction<'_>, source: i64) -> Result<BTreeMap<String, u64>> 
 }
 
 fn aside(db: &Transaction<'_>, sink: &SinkId, limit: usize) -> Result<Vec<Aside>> {
+    let Some(sink) = known_sink(db, sink)? else {
+        return Ok(Vec::new());
+    };
     let mut query = db
         .prepare_cached(
             "SELECT external_id, household, hold, not_before, reason, attempts, since FROM parked WHERE sink = ?1 \
@@ -364,9 +419,7 @@ fn aside(db: &Transaction<'_>, sink: &SinkId, limit: usize) -> Result<Vec<Aside>
         )
         .map_err(failed)?;
     let limit = int(u64::try_from(limit).unwrap_or(u64::MAX));
-    let mut rows = query
-        .query(params![sink_row(db, sink)?, limit])
-        .map_err(failed)?;
+    let mut rows = query.query(params![sink, limit]).map_err(failed)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
         let hold: i64 = row.get(2).map_err(failed)?;
@@ -388,7 +441,9 @@ fn aside(db: &Transaction<'_>, sink: &SinkId, limit: usize) -> Result<Vec<Aside>
 }
 
 fn replay(db: &Transaction<'_>, sink: &SinkId, which: &Replay) -> Result<u64> {
-    let sink = sink_row(db, sink)?;
+    let Some(sink) = known_sink(db, sink)? else {
+        return Ok(0);
+    };
     let households: Vec<String> = db
         .prepare_cached(
             // Not forgotten: what was last on its way, as which change and whether it may have arrived
@@ -595,6 +650,20 @@ impl OutreachStore for SqliteStore {
         .await
     }
 
+    async fn messages(&self, outlet: &OutletId, which: &Messages) -> Result<Vec<MessageRow>> {
+        let (outlet, which) = (outlet.clone(), *which);
+        self.read(move |db, _| messages(db, &outlet, which)).await
+    }
+
+    async fn untold(&self, source: &SourceId, since: DateTime<Utc>) -> Result<BTreeMap<Rule, u64>> {
+        let source = source.clone();
+        self.read(move |db, _| match known_source(db, &source)? {
+            None => Ok(BTreeMap::new()),
+            Some(source) => untold(db, source, since),
+        })
+        .await
+    }
+
     async fn note_status(
         &self,
         outlet: &OutletId,
@@ -744,9 +813,12 @@ impl OutreachStore for SqliteStore {
     async fn progress(&self, sink: &SinkId) -> Result<Progress> {
         let sink = sink.clone();
         self.read(move |db, _| {
+            let Some(sink) = known_sink(db, &sink)? else {
+                return Ok(Progress::default());
+            };
             db.query_row(
                 "SELECT count(*) FILTER (WHERE brought), count(*) FROM route WHERE sink = ?1",
-                [sink_row(db, &sink)?],
+                [sink],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .map(|(done, all)| Progress {

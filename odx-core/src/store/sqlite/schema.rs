@@ -17,6 +17,29 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0004_outreach.sql"),
 ];
 
+/// Refuses a file that this odx has not brought to its own schema.
+pub(super) fn check(db: &Connection) -> Result<()> {
+    let pragma = |name: &str| {
+        db.pragma_query_value(None, name, |row| row.get::<_, i32>(0))
+            .map_err(failed)
+    };
+    let version = usize::try_from(pragma("user_version")?).unwrap_or(usize::MAX);
+    if pragma("application_id")? != APPLICATION_ID {
+        return Err(refuse(
+            "the state file is a database of another program, or empty; name another file",
+        ));
+    }
+    match version.cmp(&MIGRATIONS.len()) {
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Less => Err(refuse(
+            "the state file was written by an older odx; let this one run once, which brings it up to date",
+        )),
+        std::cmp::Ordering::Greater => Err(refuse(
+            "the state file was written by a newer odx; use that version",
+        )),
+    }
+}
+
 /// Brings the file to the newest schema, or refuses it with a sentence.
 pub(super) fn migrate(db: &mut Connection) -> Result<()> {
     let transaction = db

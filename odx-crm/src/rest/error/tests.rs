@@ -274,3 +274,35 @@ fn every_cause_has_its_own_number_and_phrase() {
         assert!(cause.to_string().contains(phrase), "{cause}");
     }
 }
+
+/// What operators read off each cause: the rule, and who can mend it. A new one is not green until somebody has
+/// thought about it.
+#[test]
+fn every_cause_says_which_rule_it_is_and_who_can_mend_it() {
+    use odx_core::ops::{Fault, Fix};
+    for cause in samples() {
+        let (rule, fix) = match &cause {
+            Cause::Token | Cause::LoginPage(_) => ("credentials", Fix::Config),
+            Cause::Forbidden | Cause::NotThisOne(..) => ("permission", Fix::Config),
+            Cause::Redirect(_) => ("address_of_crm", Fix::Config),
+            Cause::NoUpsert(_) | Cause::Cut | Cause::Shapeless => ("contract", Fix::Vendor),
+            Cause::CursorGone | Cause::NotNamed => ("contract", Fix::Vendor),
+            Cause::NoReading(_) => ("contract", Fix::Config),
+            Cause::SlowDown => ("pace", Fix::Vendor),
+            Cause::Busy(_) | Cause::InProgress => ("unreached", Fix::Vendor),
+            Cause::Unreached(_) => ("unreached", Fix::Config),
+            Cause::NotAnObject | Cause::Unaddressable | Cause::KeyReused(..) => {
+                ("defect", Fix::Vendor)
+            }
+            Cause::Conflict(..) => ("conflict", Fix::Office),
+            Cause::TooLarge(..) => ("too_large", Fix::Config),
+            Cause::Content(..) => ("content", Fix::Office),
+        };
+        let fault = Fault::of(&cause.to_string());
+        assert_eq!((fault.rule, fault.fix), (rule, fix), "{cause}");
+    }
+    let code = Some("invalid_email".to_owned());
+    let fault = Fault::of(&Cause::Content(422, code).to_string());
+    assert_eq!(fault.code.as_deref(), Some("422 invalid_email"));
+    assert_eq!(fault.field, Some("email"));
+}
