@@ -668,7 +668,9 @@ impl StateStore for MemoryStore {
         for stop in &stops {
             for row in self.key.rows(stop)? {
                 let known = entry.stops.get(&row);
-                if known.is_none_or(|kept| kept.lifted) {
+                let waits = |reason: &str| reason == "needs_person";
+                let gives_way = |kept: &outreach::Kept| waits(&kept.reason) && !waits(&stop.reason);
+                if known.is_none_or(|kept| kept.lifted || gives_way(kept)) {
                     let kept = outreach::Kept {
                         reason: stop.reason.clone(),
                         since: DateTime::<Utc>::UNIX_EPOCH,
