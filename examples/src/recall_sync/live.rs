@@ -60,13 +60,19 @@ pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
     });
     let mut declarations = doorstep.unwrap_or_default().into_iter();
     // Deliveries wait for whoever follows; a single run ends before any could come.
-    let door = match door.filter(|_| follow).map(|door| {
-        let keys = offices.iter().filter_map(OfficeSetup::sends).collect();
-        door.open(keys, Arc::clone(&store))
-    }) {
+    let door = match door.filter(|_| follow) {
         None => None,
-        Some(Ok(open)) => Some(tokio::spawn(open.serve(screen.clone(), stop.clone()))),
-        Some(Err(why)) => return fail(FAILED, &format!("receiver: {}", why.chain())),
+        Some(door) => {
+            let keys = offices.iter().filter_map(OfficeSetup::sends).collect();
+            let lines = offices.iter().map(OfficeSetup::line).collect();
+            match door
+                .open(keys, lines, Arc::clone(&store), screen.clone())
+                .await
+            {
+                Ok(open) => Some(tokio::spawn(open.serve(screen.clone(), stop.clone()))),
+                Err(why) => return fail(FAILED, &format!("receiver: {}", why.chain())),
+            }
+        }
     };
     let mut runs = JoinSet::new();
     for setup in offices {
@@ -75,7 +81,7 @@ pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
         let declared = declarations.next().flatten();
         let source = Arc::clone(&setup.source);
         let pipeline = setup
-            .pipeline(&store)
+            .pipeline(&store, mode)
             .schedule(schedule)
             .brake(brake)
             .observer(line.clone())
