@@ -182,6 +182,13 @@ fn close(screen: &Screen, ends: &[End], mode: Mode) -> ExitCode {
         if !skipped.is_empty() {
             println!("{name}: left out {}", skipped.join(", "));
         }
+        let told = table::told_line(report, mode);
+        if !told.is_empty() {
+            println!("{name}: {told}");
+        }
+        if let Some(paused) = &report.paused {
+            println!("{name}: nobody is told anything: {paused}");
+        }
         let health = report.health.as_ref();
         if let Some(quiet) = health.and_then(|health| health.quiet()) {
             println!("{name}: {quiet}");
