@@ -24,7 +24,6 @@ const URL: &str = "https://hooks.example";
 pub struct World {
     pub practices: Vec<Practice>,
     _servers: Vec<odx_opendental::sim::Server>,
-    pub crm: Crm,
     _crm_server: odx_crm::sim::Server,
     pub texts: Texts,
     _texts_server: odx_crm::sim::Server,
@@ -89,7 +88,6 @@ impl World {
         Self {
             practices,
             _servers: servers,
-            crm,
             _crm_server: crm_server,
             texts,
             _texts_server: texts_server,
