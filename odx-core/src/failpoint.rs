@@ -9,8 +9,8 @@
 /// Every place there is, in the order in which a run comes to them. A test
 /// holds this list against the sources, and ends the process at each.
 ///
-/// Those of `effect` are on no path of a sync: `tests/effects_killed.rs` ends a
-/// process at each of them.
+/// Those of `effect` and those after them are on no path of a sync:
+/// `tests/effects_killed.rs` ends a process at each of them.
 ///
 /// SQLite brings its log into the file by itself, inside a commit or when the
 /// last connection closes: the places around that are those of `close`.
@@ -52,6 +52,11 @@ pub const PLACES: &[&str] = &[
     "effect.looked_up",
     "effect.settle.in_transaction",
     "effect.settled",
+    "decide.in_transaction",
+    "lift.in_transaction",
+    "replay.in_transaction",
+    "look_again.in_transaction",
+    "keep.in_transaction",
     "close.before_checkpoint",
     "close.after_checkpoint",
 ];

@@ -10,6 +10,13 @@
 )]
 
 mod bench;
+#[path = "outreach/office.rs"]
+#[allow(dead_code, reason = "the other scenes are of another binary")]
+mod office;
+#[path = "outreach/scenes.rs"]
+mod scenes;
+#[path = "outreach/story.rs"]
+mod story;
 mod world;
 
 use bench::Kind;
@@ -108,4 +115,79 @@ async fn d15_off_a_practice_that_falls_silent_is_not_told() {
 #[tokio::test]
 async fn s12_off_a_stop_is_not_heard() {
     noticed("broken.stops", "return", &["S12"]).await;
+}
+
+/// Stories of an office that tells people, with a rule switched off.
+async fn told(rule: &str, ways: &[&str]) {
+    let scenario = fail::FailScenario::setup();
+    for seed in 0..60 {
+        fail::cfg(rule, "return").unwrap();
+        if let Err(wrong) = story::play(seed).await
+            && ways.iter().any(|way| wrong.starts_with(way))
+        {
+            scenario.teardown();
+            return;
+        }
+    }
+    panic!("{rule} is off and nobody noticed");
+}
+
+/// A scene with a rule switched off.
+async fn seen(rule: &str, scene: impl Future<Output = Result<(), String>>, way: &str) {
+    let scenario = fail::FailScenario::setup();
+    fail::cfg(rule, "return").unwrap();
+    let end = scene.await;
+    scenario.teardown();
+    let wrong = end.expect_err("nobody noticed");
+    assert!(wrong.starts_with(way), "{wrong}");
+}
+
+#[tokio::test]
+async fn s12_off_a_stopped_address_is_written_to() {
+    told("broken.gate.suppressed", &["S12 a stopped"]).await;
+}
+
+#[tokio::test]
+async fn s12_off_somebody_who_said_no_is_written_to() {
+    told("broken.gate.consent", &["S12 nobody"]).await;
+}
+
+#[tokio::test]
+async fn s12_off_a_minor_is_written_to() {
+    told("broken.gate.minor", &["S12 a minor", "S12 nobody"]).await;
+}
+
+#[tokio::test]
+async fn caps_off_somebody_is_written_to_too_often() {
+    told("broken.gate.frequency", &["caps"]).await;
+}
+
+#[tokio::test]
+async fn rule_7_off_what_may_have_gone_out_goes_out_again() {
+    seen("broken.effect.find", scenes::in_doubt(), "rule 7").await;
+}
+
+#[tokio::test]
+async fn rule_8_off_a_crowd_is_told_at_once() {
+    seen("broken.guard", scenes::a_crowd(), "guard").await;
+}
+
+#[tokio::test]
+async fn household_off_two_of_one_family_hear_within_a_week() {
+    seen("broken.gate.household", scenes::one_by_one(), "household").await;
+}
+
+#[tokio::test]
+async fn quiet_off_somebody_is_told_at_night() {
+    seen("broken.gate.quiet", scenes::at_night(), "quiet").await;
+}
+
+#[tokio::test]
+async fn s13_off_a_disclosure_is_not_accounted_for() {
+    seen("broken.audit", scenes::accounted(), "S13").await;
+}
+
+#[tokio::test]
+async fn s12_off_a_stop_that_came_since_is_not_read() {
+    seen("broken.stops.read", scenes::within_a_run(), "S12").await;
 }

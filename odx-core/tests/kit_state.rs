@@ -76,6 +76,15 @@ impl<const PLANT: usize> StateHarness for Planted<PLANT> {
         self.place.notes.lock().unwrap().broken = false;
     }
 
+    async fn edit_disclosure(&self, number: u64) -> Supported {
+        self.place.notes.lock().unwrap().tampered = Some(number);
+        Supported::Yes
+    }
+
+    async fn delete_disclosure(&self, number: u64) -> Supported {
+        self.edit_disclosure(number).await
+    }
+
     async fn make_newer(&self) -> Supported {
         self.place.notes.lock().unwrap().newer = true;
         Supported::Yes
@@ -192,7 +201,7 @@ plants! {
     SecondEndTaken => what_has_ended_is_never_claimed_again;
     AttemptUnchecked => an_older_attempt_settles_nothing;
     OutletEpochUnchecked => a_stale_outlet_claims_and_settles_nothing;
-    OutletsMixed => effects_of_two_outlets_never_mix;
+    OutletsMixed => effects_of_two_outlets_never_mix, what_two_outlets_told_never_mixes;
     DoneIsListed => open_effects_are_listed_until_they_are_done;
     OpenEffectsUnlimited => open_effects_are_listed_until_they_are_done;
     EffectsLost => reopening_remembers_effects;
@@ -220,6 +229,49 @@ plants! {
     ReceivedUnstored => a_delivery_that_is_not_stored_is_not_acknowledged;
     ToldLikeRead => what_was_told_is_never_undone_by_what_is_older;
     ToldIsARead => what_was_told_is_no_sign_that_the_source_can_be_read;
+    ClaimsUncounted => what_was_claimed_counts_as_told_until_it_is_known_not_to_be;
+    WaitingIsTold => a_refused_or_waiting_effect_is_not_told;
+    AddressNotKept => history_finds_by_subject_person_address_and_household;
+    SegmentsForgotten => an_occurrence_comes_back_as_it_was;
+    OnlyTheFirstOccurrence => an_attempt_that_may_have_told_of_more_keeps_it_told;
+    BegunAnew => it_began_when_it_was_claimed_first;
+    ToldBackwards => what_was_told_since_a_time_is_given_in_order;
+    AnyStatusIsNews => a_message_status_never_goes_back;
+    ToldLost => reopening_remembers_what_was_told;
+    StopRaisesItsOwnOnly => a_stop_recorded_at_one_crm_raises_the_household_at_every_other;
+    GatewayIsACrm => a_stop_of_a_gateway_blocks_and_is_no_crm_dnd;
+    StartLiftsEveryGateway => a_keyword_stop_is_lifted_by_start_at_the_same_sender_only;
+    StartLiftsAnything => a_keyword_does_not_take_back_what_else_was_said;
+    CrmStopsLifted => a_crms_stop_is_never_lifted_by_a_person_here;
+    LiftedForEver => a_stop_that_was_lifted_and_said_again_holds_again;
+    LiftRaisesNobody => a_lift_raises_whom_it_concerns_and_nobody_else;
+    AnyGateway => a_gateway_of_another_source_is_refused, a_gateway_is_no_crm_and_a_crm_no_gateway;
+    ChannelsMixed =>
+        a_decision_takes_the_place_of_the_last_about_the_same_occurrence_and_channel;
+    DecisionEpochUnchecked => decisions_need_the_latest_epoch;
+    DecisionsOldestFirst => decisions_are_found_by_patient_and_by_recipient_newest_first;
+    LooksAlways => another_fingerprint_looks_at_everybody_once;
+    OnlyDueHouseholds => households_are_given_whether_due_or_not;
+    HouseholdByPatient => a_patients_household_is_found;
+    UnmappedToldAlways => an_unmapped_status_is_told_once_and_again_after_a_week;
+    StatusesUncounted => statuses_are_counted_from_living_records;
+    ReplayForgets => a_refused_op_that_is_replayed_is_due_again_and_payload_free;
+    ReplaysEverything => a_replay_takes_only_what_was_asked_for;
+    AsideSinceMoves => what_is_set_aside_keeps_its_since_until_it_is_cleared;
+    UnreadableSinceForgotten => unreadable_rows_are_listed_with_since_when;
+    ProgressIsReturns => progress_counts_households_once;
+    KeptLost => what_is_kept_by_name_survives_a_reopen;
+    OfficeForgotten => an_office_stands_as_it_was_left;
+    OfficeIsKeptByName => an_office_stands_as_it_was_left;
+    OneToken => tokens_are_stable_and_differ;
+    RunsOldestFirst => runs_are_given_newest_first;
+    OfficesShown => nothing_of_an_office_is_shown_to_another;
+    OnlyTakenIsDisclosed => disclosures_are_one_row_per_answer_and_chain;
+    TamperingUnnoticed => an_edited_or_deleted_disclosure_is_found;
+    MessagesUndisclosed => a_message_is_disclosed_once_when_it_has_ended;
+    StaleIsDisclosed => what_is_refused_leaves_no_disclosure;
+    DisclosuresLost => reopening_remembers_disclosures;
+    AddressInDebug => nothing_of_a_message_is_shown;
     NameInDebug => nothing_of_a_patient_is_shown;
     NameInError => nothing_of_a_patient_is_shown;
 }

@@ -127,6 +127,24 @@ async fn a_state_file_from_before_opt_outs_opens_and_takes_them() {
     assert!(standing[0].acknowledged.is_some());
 }
 
+/// It was set aside by the end of the last run, and household `1` was brought
+/// there; neither stood in the file.
+#[tokio::test]
+async fn what_was_set_aside_and_brought_before_is_known_since_the_last_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("odx.sqlite");
+    let more = "INSERT INTO parked VALUES \
+                (1, 't:main:2', '2', x'01010101010101010101010101010101', 1, 5, 1, NULL, 0, 'no'); \
+                INSERT INTO run (source, at, report) VALUES (1, 1000, '{}'), (1, 5000, '{}');";
+    written(&path, more);
+    let store = SqliteStore::open(&path).unwrap();
+    let aside = store.outreach().aside(&sink(), 9).await.unwrap();
+    let since = DateTime::<Utc>::from_timestamp_millis(5000).unwrap();
+    assert_eq!((aside.len(), aside[0].since), (1, since));
+    let progress = store.outreach().progress(&sink()).await.unwrap();
+    assert_eq!((progress.done, progress.all), (1, 2));
+}
+
 #[tokio::test]
 async fn a_kind_of_record_that_is_not_known_is_refused_and_never_another_kind() {
     let record = "INSERT INTO record (source, kind, native, parent, hash, changed_on, body) \

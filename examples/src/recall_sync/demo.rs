@@ -14,6 +14,7 @@ use odx_core::model::{Email, Phone};
 use odx_core::outreach::gate::Verdict;
 use odx_core::outreach::{Heard, Identity, MessageGateway, Outreach, OutreachSettings};
 use odx_core::policy::{Reactivation, RecallPolicy, RecallSettings, Reviews};
+use odx_core::store::outreach::OutreachChange;
 use odx_core::store::{SqliteStore, StateStore};
 use odx_core::{Mode, Office, OfficeId, RunReport, Secret, SinkId, SourceId};
 use odx_crm::gateway::{Baa, SendGridConfig, TwilioConfig};
@@ -159,11 +160,11 @@ async fn show(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
 
     screen.line("2. Messages are switched on. So many at once look wrong, so they are held until a person has looked.");
     let held = telling.run_once(Mode::Live).await?;
-    let mut state = store.outreach().outreach_state(&source_id()?).await?;
-    state.resume(office.today(clock.now()));
+    let today = office.today(clock.now());
+    let resume = OutreachChange::Resume { today };
     store
         .outreach()
-        .set_outreach_state(&source_id()?, &state)
+        .change_outreach(&source_id()?, resume)
         .await?;
     let live = telling.run_once(Mode::Live).await?;
     screen.line(&format!(

@@ -2,7 +2,7 @@
 
 use super::{Pipeline, RunReport};
 use crate::error::{Error, ErrorKind, Result};
-use crate::failpoint::reach;
+use crate::failpoint::{broken, reach};
 use crate::id::SinkId;
 use crate::outreach::MessageGateway;
 use crate::sink::{CrmSink, SuppressionPage};
@@ -39,6 +39,9 @@ impl Pipeline {
         report: &mut RunReport,
     ) -> Result<bool> {
         let id = keeper.id();
+        if broken("broken.stops.read") {
+            return Ok(true);
+        }
         let store = &self.store;
         let mut since = store.suppression_cursor(id).await?;
         let mut listed = true;

@@ -127,6 +127,11 @@ impl Template {
         }
     }
 
+    /// Its name and version, as a stopped one is remembered.
+    pub fn name(&self) -> String {
+        format!("{}@{}", self.draft.id, self.draft.version)
+    }
+
     /// One that comes with odx, in English. None for a channel that has no
     /// messages.
     pub fn default_for(purpose: Purpose, channel: Channel) -> Option<Self> {

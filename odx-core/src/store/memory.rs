@@ -47,6 +47,8 @@ struct Inner {
     sources: BTreeMap<SourceId, Source>,
     sinks: BTreeMap<SinkId, Sink>,
     outlets: effect::Outlets,
+    /// With whose each row is.
+    audit: Vec<(SourceId, AuditRow)>,
 }
 
 #[derive(Default)]
@@ -63,13 +65,12 @@ struct Source {
     runs: Vec<(DateTime<Utc>, String)>,
     inbox: Vec<Delivery>,
     delivered: BTreeMap<[u8; 16], DateTime<Utc>>,
-    /// Why rows could not be read, and since when; also those that read again.
+    /// Why rows cannot be read, and since when.
     reasons: BTreeMap<(RecordKind, String), (String, DateTime<Utc>)>,
     decisions: BTreeMap<(String, Channel), DecisionRow>,
     outreach: OutreachState,
     unmapped: BTreeMap<String, DateTime<Utc>>,
     kept: BTreeMap<String, String>,
-    audit: Vec<AuditRow>,
 }
 
 struct Stored {
@@ -114,6 +115,11 @@ impl Sink {
             fingerprint: None,
         }
     }
+
+    fn set_aside_no_more(&mut self, id: &ExternalId) {
+        self.parked.remove(id);
+        self.parked_since.remove(id);
+    }
 }
 
 #[derive(Default, Clone)]
@@ -122,6 +128,8 @@ struct Route {
     seen: u64,
     again: Option<NaiveDate>,
     tried: Vec<Tried>,
+    /// It was reconciled at least once.
+    brought: bool,
 }
 
 impl Default for MemoryStore {
@@ -237,8 +245,10 @@ impl StateStore for MemoryStore {
         for (id, account) in &opening.sinks {
             if let Some(sink) = inner.sinks.get(id) {
                 super::pairing::check(id, &opening.source, account, &sink.source, &sink.account)?;
+                super::pairing::check_no_gateway(id, sink.gateway)?;
             }
-            for sink in inner.sinks.values() {
+            // Nobody's records are at a gateway.
+            for sink in inner.sinks.values().filter(|sink| !sink.gateway) {
                 super::pairing::check_shared(
                     &opening.source,
                     account,
@@ -486,6 +496,12 @@ impl StateStore for MemoryStore {
         if outcome.is_news() {
             source.last_seen.change = Some(commit.now);
         }
+        let Source {
+            reasons,
+            unreadable,
+            ..
+        } = &mut *source;
+        reasons.retain(|key, _| unreadable.contains_key(key));
         source.cursor = Some(commit.page.position.cursor().clone());
         inner.raise(&commit.source, &raised);
         Ok(outcome)
@@ -608,9 +624,11 @@ impl StateStore for MemoryStore {
 
     async fn commit_acks(&self, commit: AckCommit) -> Result<()> {
         let mut inner = self.lock();
-        let source = inner.current(&commit.source, commit.epoch)?;
-        source.disclose(
+        inner.current(&commit.source, commit.epoch)?;
+        inner.sink(&commit.sink)?;
+        inner.disclose(
             &self.key,
+            &commit.source,
             commit.sink.as_str(),
             &commit.disclosed,
             commit.now,
@@ -618,17 +636,15 @@ impl StateStore for MemoryStore {
         let sink = inner.sink(&commit.sink)?;
         // First: one household may give up what another sets aside in the same commit.
         for id in commit.cleared {
-            sink.parked.remove(&id);
+            sink.set_aside_no_more(&id);
         }
         for (id, row) in commit.acknowledged {
-            sink.parked.remove(&id);
+            sink.set_aside_no_more(&id);
             sink.ledger.insert(id, row);
         }
         for parked in commit.parked {
-            if !sink.parked.contains_key(&parked.external_id) {
-                let id = parked.external_id.clone();
-                sink.parked_since.insert(id, commit.now);
-            }
+            let since = sink.parked_since.entry(parked.external_id.clone());
+            since.or_insert(commit.now);
             sink.parked.insert(parked.external_id.clone(), parked);
         }
         for (household, generation, again) in commit.reconciled {
@@ -636,6 +652,7 @@ impl StateStore for MemoryStore {
                 route.seen = route.seen.max(generation);
                 route.again = again;
                 route.tried.clear();
+                route.brought = true;
             }
         }
         Ok(())
@@ -667,10 +684,19 @@ impl StateStore for MemoryStore {
         let mut fresh = BTreeSet::new();
         for stop in &stops {
             for row in self.key.rows(stop)? {
-                let known = entry.stops.get(&row);
-                let waits = |reason: &str| reason == "needs_person";
-                let gives_way = |kept: &outreach::Kept| waits(&kept.reason) && !waits(&stop.reason);
-                if known.is_none_or(|kept| kept.lifted || gives_way(kept)) {
+                let known = entry.stops.get_mut(&row).filter(|kept| !kept.lifted);
+                if let Some(kept) = known {
+                    // Whoever has more against them than their own word cannot take it back alone.
+                    // A reply that waits for a person gives way to a stop, and never takes its place: letting
+                    // the reply go must not let the stop go with it.
+                    let says_stop = stop.reason != view::NEEDS_PERSON;
+                    if says_stop && kept.reason == view::NEEDS_PERSON {
+                        kept.reason.clone_from(&stop.reason);
+                        fresh.insert(row);
+                    } else if says_stop && kept.reason == view::KEYWORD_STOP {
+                        kept.reason.clone_from(&stop.reason);
+                    }
+                } else {
                     let kept = outreach::Kept {
                         reason: stop.reason.clone(),
                         since: DateTime::<Utc>::UNIX_EPOCH,
@@ -735,9 +761,8 @@ impl StateStore for MemoryStore {
         let mut inner = self.lock();
         let told = inner.outlets.settle(&commit)?;
         if let Some((destination, disclosure)) = told {
-            let source = commit.outlet.source().clone();
-            let source = inner.sources.entry(source).or_default();
-            source.disclose(&self.key, &destination, &[disclosure], commit.now)?;
+            let source = commit.outlet.source();
+            inner.disclose(&self.key, source, &destination, &[disclosure], commit.now)?;
         }
         Ok(())
     }

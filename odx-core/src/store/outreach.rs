@@ -22,7 +22,8 @@ use crate::sink::{Account, Target};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct About {
     /// The occurrences that are told with it; the first is its own, the others
-    /// are those of the household that it speaks for as well.
+    /// are those of the household that it speaks for as well. An attempt that
+    /// may have told more of them than the next one keeps them told.
     pub episodes: Vec<Episode>,
     /// By which channel.
     pub channel: Channel,
@@ -80,7 +81,9 @@ impl Told {
     }
 }
 
-/// What was told to whom, as far as it matters for one decision.
+/// What was told to whom, as far as it matters for one decision, in the order of
+/// the claims. An attempt that is waiting or was refused is here as well: see
+/// [`Told::counts`].
 #[derive(Debug, Clone, Default)]
 pub struct History {
     /// Of these subjects: each occurrence, and what told it.
@@ -162,22 +165,71 @@ pub struct OutreachState {
     pub pause: Option<Pause>,
     /// A person has looked at a held plan: on this day so many may go out.
     pub released: Option<(NaiveDate, u64)>,
-    /// The calendar days on which the guard warned, so that it warns once.
+    /// The calendar day on which a thin day was last told.
     pub thin_told: Option<NaiveDate>,
+    /// Templates that carriers filter, by name and version: not used before a
+    /// person has changed them.
+    #[serde(default)]
+    pub stopped_templates: BTreeSet<String>,
 }
 
 /// A plan that somebody has looked at holds for so many days.
 const RELEASED_DAYS: Days = Days::new(30);
 
+/// Something that happens to how an office stands. A value, so that whoever else
+/// changes something at the same moment is not overwritten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutreachChange {
+    /// Messages are on from now on. Nothing, if they were before.
+    GoLive(DateTime<Utc>),
+    /// Nobody is contacted any more. A pause that a person made is not replaced by
+    /// one of ours.
+    Pause(Pause),
+    /// Goes on. A plan that odx held may then go out as large as a person saw it,
+    /// and a tenth more, for 30 days.
+    Resume {
+        /// The day at the office.
+        today: NaiveDate,
+    },
+    /// A thin day was told.
+    ThinTold(NaiveDate),
+    /// A template is not used any more, by name and version.
+    StopTemplate(String),
+    /// It is used again.
+    AllowTemplate(String),
+}
+
 impl OutreachState {
-    /// Goes on. A plan that odx held may then go out as large as a person saw
-    /// it, and a little more, for 30 days.
-    pub fn resume(&mut self, today: NaiveDate) {
-        if let Some(held) = self.pause.take().and_then(|pause| pause.held) {
-            // A few more may be due by then.
-            let count = held.saturating_add(held / 10);
-            let until = today.checked_add_days(RELEASED_DAYS);
-            self.released = until.map(|until| (until, count));
+    /// Makes a change.
+    pub fn change(&mut self, change: OutreachChange) {
+        match change {
+            OutreachChange::GoLive(now) => {
+                self.live_since.get_or_insert(now);
+            }
+            OutreachChange::Pause(pause) => {
+                let by_hand = self
+                    .pause
+                    .as_ref()
+                    .is_some_and(|known| known.held.is_none());
+                if pause.held.is_none() || !by_hand {
+                    self.pause = Some(pause);
+                }
+            }
+            OutreachChange::Resume { today } => {
+                if let Some(held) = self.pause.take().and_then(|pause| pause.held) {
+                    // A few more may be due by then.
+                    let count = held.saturating_add(held / 10);
+                    let until = today.checked_add_days(RELEASED_DAYS);
+                    self.released = until.map(|until| (until, count));
+                }
+            }
+            OutreachChange::ThinTold(day) => self.thin_told = Some(day),
+            OutreachChange::StopTemplate(name) => {
+                self.stopped_templates.insert(name);
+            }
+            OutreachChange::AllowTemplate(name) => {
+                self.stopped_templates.remove(&name);
+            }
         }
     }
 }
@@ -192,7 +244,8 @@ pub struct Lift {
     /// Those of this origin only. None: of every gateway, never of a CRM: what a
     /// CRM says only the CRM takes back.
     pub origin: Option<SinkId>,
-    /// Only stops that were said with a keyword.
+    /// Only stops that were said with a keyword, and that nothing else has
+    /// spoken for since.
     pub keyword_only: bool,
     /// Why, for the record.
     pub reason: String,
@@ -288,7 +341,7 @@ pub struct Aside {
 /// How far a sink has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Progress {
-    /// Households that were brought to it at least once.
+    /// Households that were brought to it at least once, whatever is due again.
     pub done: u64,
     /// Households there are.
     pub all: u64,
@@ -302,7 +355,7 @@ pub trait OutreachStore: Debug + Send + Sync {
     ///
     /// # Errors
     /// See the trait; [`ErrorKind::Config`](crate::ErrorKind::Config) if it
-    /// belongs to another source.
+    /// belongs to another source, or is a CRM.
     async fn open_gateway(&self, source: &SourceId, id: &SinkId, account: &Account) -> Result<()>;
 
     /// Everybody is looked at again for this sink if `fingerprint` is another
@@ -381,11 +434,16 @@ pub trait OutreachStore: Debug + Send + Sync {
     /// See the trait.
     async fn outreach_state(&self, source: &SourceId) -> Result<OutreachState>;
 
-    /// Stores how the office stands.
+    /// Changes how the office stands, and says how it stands then. In one
+    /// transaction: an operator and a running odx may do so at one moment.
     ///
     /// # Errors
     /// See the trait.
-    async fn set_outreach_state(&self, source: &SourceId, state: &OutreachState) -> Result<()>;
+    async fn change_outreach(
+        &self,
+        source: &SourceId,
+        change: OutreachChange,
+    ) -> Result<OutreachState>;
 
     /// Takes stops back and raises the households they concerned. Returns how
     /// many.
@@ -425,8 +483,9 @@ pub trait OutreachStore: Debug + Send + Sync {
     /// See the trait.
     async fn aside(&self, sink: &SinkId, limit: usize) -> Result<Vec<Aside>>;
 
-    /// Lets refused ops be tried again, with what their records are now. Returns
-    /// how many.
+    /// Lets refused ops be tried again at once, with what their records are now.
+    /// What is known of their last attempts stays known: whether another content
+    /// may have arrived, and which change it was. Returns how many.
     ///
     /// # Errors
     /// See the trait.
@@ -444,7 +503,8 @@ pub trait OutreachStore: Debug + Send + Sync {
     /// See the trait.
     async fn runs(&self, source: &SourceId, limit: usize) -> Result<Vec<(DateTime<Utc>, String)>>;
 
-    /// Keeps a plan, or anything else of that size, under a name.
+    /// Keeps a plan, or anything else of that size, under a name. What is kept
+    /// already is not written again.
     ///
     /// # Errors
     /// See the trait.

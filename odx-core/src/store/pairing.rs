@@ -34,6 +34,31 @@ pub(super) fn check(
     Ok(())
 }
 
+/// Refuses a gateway of another source, and a sink that looks at households.
+pub(super) fn check_gateway(id: &SinkId, of_this_source: bool, gateway: bool) -> Result<()> {
+    let message = if !of_this_source {
+        format!(
+            "the gateway {id} belongs to another source in this state: give each office its own"
+        )
+    } else if !gateway {
+        format!("{id} is a crm in this state, and no gateway: give the gateway an id of its own")
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorKind::Config, message))
+}
+
+/// Refuses a sink that is known as a gateway: nobody would be brought to it.
+pub(super) fn check_no_gateway(id: &SinkId, gateway: bool) -> Result<()> {
+    if gateway {
+        return Err(Error::new(
+            ErrorKind::Config,
+            format!("{id} is a gateway in this state, and no crm: give the crm an id of its own"),
+        ));
+    }
+    Ok(())
+}
+
 /// Refuses a second source on an account where ids do not name their database.
 pub(super) fn check_shared(
     source: &SourceId,

@@ -103,7 +103,6 @@ impl DigestKey {
 
     /// A link of a chain: over the link before and these parts, none of which can
     /// pass for a piece of another.
-    #[cfg(feature = "sqlite")]
     pub(super) fn chained(&self, before: &Digest, parts: &[&[u8]]) -> Result<Digest> {
         let mut text = before.to_vec();
         for part in parts {
@@ -127,6 +126,9 @@ impl DigestKey {
         if let Some(email) = &patient.email {
             addresses.push(self.digest(2, email.match_key().expose())?);
         }
+        // A household's one number stands in both fields.
+        addresses.sort_unstable();
+        addresses.dedup();
         Ok(addresses)
     }
 }
@@ -193,8 +195,18 @@ pub(super) fn order(member: &mut Member) {
     member.reminders.sort_by(|a, b| a.key.cmp(&b.key));
 }
 
-/// Gives a member the stops that concern them.
-pub(super) fn stop(member: &mut Member, stops: Vec<Stop>) {
+/// Why somebody stopped who said so with a keyword, and who may take it back by
+/// another.
+pub(super) const KEYWORD_STOP: &str = "keyword_stop";
+
+/// Why a reply waits for a person: no stop yet.
+pub(super) const NEEDS_PERSON: &str = "needs_person";
+
+/// Gives a member the stops that concern them, in one order.
+pub(super) fn stop(member: &mut Member, mut stops: Vec<Stop>) {
+    stops.sort_by(|a, b| {
+        (a.channel, a.origin, a.since, &a.reason).cmp(&(b.channel, b.origin, b.since, &b.reason))
+    });
     let blocked = &mut member.blocked;
     for stop in &stops {
         match stop.channel {

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hash::IdempotencyKey;
 use crate::id::SinkId;
 use crate::model::Channel;
-use crate::outreach::{Attempt, Message, MessageGateway, Purpose, SendError};
+use crate::outreach::{Address, Attempt, Message, MessageGateway, Purpose, SendError};
 use crate::sink::{Suppression, SuppressionPage, Target};
 use crate::source::{Cursor, Probe};
 
@@ -66,8 +66,10 @@ struct Inner {
     sent: Vec<Sent>,
     faults: VecDeque<GatewayFault>,
     stops: BTreeMap<String, Suppression>,
+    listed: Vec<Suppression>,
     refused: BTreeSet<String>,
     blind: bool,
+    passed_on: Vec<String>,
     calls: u64,
 }
 
@@ -122,9 +124,24 @@ impl MemoryGateway {
         self.lock().stops.insert(name, stop);
     }
 
+    /// Shows an address on its list of stops, and takes it all the same.
+    pub fn list(&self, target: Target, reason: &str) {
+        let stop = Suppression {
+            target,
+            channel: Some(self.channel),
+            reason: reason.to_owned(),
+        };
+        self.lock().listed.push(stop);
+    }
+
     /// Takes an address from its list.
     pub fn unstop(&self, to: &str) {
         self.lock().stops.remove(to);
+    }
+
+    /// Stops that it was told of, in order.
+    pub fn passed_on(&self) -> Vec<String> {
+        self.lock().passed_on.clone()
     }
 
     /// Cannot be asked any more what became of an attempt.
@@ -217,9 +234,16 @@ impl MessageGateway for MemoryGateway {
         inner.calls += 1;
         Ok(SuppressionPage {
             listed: true,
-            stops: inner.stops.values().cloned().collect(),
+            stops: inner.stops.values().chain(&inner.listed).cloned().collect(),
             ..SuppressionPage::default()
         })
+    }
+
+    async fn suppress(&self, address: &Address) -> Result<bool> {
+        let mut inner = self.lock();
+        inner.calls += 1;
+        inner.passed_on.push(address.text().expose().clone());
+        Ok(true)
     }
 
     fn requests(&self) -> u64 {

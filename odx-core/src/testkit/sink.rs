@@ -65,6 +65,8 @@ struct Inner {
     postponed: BTreeSet<ExternalId>,
     faults: VecDeque<SinkFault>,
     stops: Vec<Suppression>,
+    no_list: bool,
+    list_faults: u32,
     log: Vec<ExternalId>,
 }
 
@@ -134,6 +136,21 @@ impl MemorySink {
     /// Sets the list of stops.
     pub fn set_stops(&self, stops: Vec<Suppression>) {
         self.lock().stops = stops;
+    }
+
+    /// Puts one more stop on its list.
+    pub fn stop(&self, stop: Suppression) {
+        self.lock().stops.push(stop);
+    }
+
+    /// Keeps no list of stops any more.
+    pub fn keep_no_list(&self) {
+        self.lock().no_list = true;
+    }
+
+    /// Cannot show its list of stops so many times.
+    pub fn fail_list(&self, times: u32) {
+        self.lock().list_faults = times;
     }
 
     /// The contacts, as they were last told.
@@ -270,9 +287,15 @@ impl CrmSink for MemorySink {
     }
 
     async fn suppressions(&self, _since: Option<Cursor>) -> Result<SuppressionPage> {
+        let mut inner = self.lock();
+        if inner.list_faults > 0 {
+            inner.list_faults -= 1;
+            let why = "the list of stops cannot be shown";
+            return Err(Error::new(ErrorKind::Unavailable, why));
+        }
         Ok(SuppressionPage {
-            listed: true,
-            stops: self.lock().stops.clone(),
+            listed: !inner.no_list,
+            stops: inner.stops.clone(),
             ..SuppressionPage::default()
         })
     }

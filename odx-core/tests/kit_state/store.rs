@@ -20,6 +20,9 @@ use odx_core::{
 
 use super::Plant;
 
+#[path = "outreach.rs"]
+mod outreach;
+
 /// What all handles of one place share.
 #[derive(Default)]
 pub(crate) struct Place {
@@ -34,7 +37,9 @@ pub(crate) struct Notes {
     pub(crate) newer: bool,
     pub(crate) older: bool,
     pub(crate) opened: u32,
-    latest: BTreeMap<SourceId, Epoch>,
+    /// A disclosure that somebody changed or took out.
+    pub(crate) tampered: Option<u64>,
+    pub(crate) latest: BTreeMap<SourceId, Epoch>,
     known: BTreeMap<String, Patient>,
     acknowledged: u64,
     steps: u32,
@@ -43,11 +48,16 @@ pub(crate) struct Notes {
     outlets: BTreeMap<OutletId, Epoch>,
     ended: BTreeMap<(OutletId, IdempotencyKey), EffectRow>,
     received: u32,
+    pub(crate) lifts: u32,
+    pub(crate) acked_at: DateTime<Utc>,
+    pub(crate) addressed: Vec<String>,
+    suppressed: bool,
+    pub(crate) returned: usize,
 }
 
 pub(crate) struct Faulty {
-    place: Arc<Place>,
-    plant: Plant,
+    pub(crate) place: Arc<Place>,
+    pub(crate) plant: Plant,
     /// Not the first to open the place.
     again: bool,
 }
@@ -59,6 +69,10 @@ impl std::fmt::Debug for Faulty {
             let notes = self.place.notes.lock().unwrap();
             let names = notes.known.values().map(|p| p.last_name.expose().clone());
             out.field("known", &names.collect::<Vec<_>>());
+        }
+        if self.is(Plant::AddressInDebug) {
+            let notes = self.place.notes.lock().unwrap();
+            out.field("addressed", &notes.addressed);
         }
         out.finish_non_exhaustive()
     }
@@ -82,12 +96,12 @@ impl Faulty {
         }
     }
 
-    fn is(&self, plant: Plant) -> bool {
+    pub(crate) fn is(&self, plant: Plant) -> bool {
         self.plant == plant
     }
 
     /// What a fault lost when the place was opened anew.
-    fn lost(&self, plant: Plant) -> bool {
+    pub(crate) fn lost(&self, plant: Plant) -> bool {
         self.again && self.plant == plant
     }
 
@@ -95,25 +109,25 @@ impl Faulty {
         self.place.notes.lock().unwrap().broken
     }
 
-    fn store(&self) -> &MemoryStore {
+    pub(crate) fn store(&self) -> &MemoryStore {
         &self.place.inner
     }
 
-    fn source(&self, source: &SourceId) -> SourceId {
+    pub(crate) fn source(&self, source: &SourceId) -> SourceId {
         match self.plant {
             Plant::SourcesMixed => SourceId::new("t", "main").unwrap(),
             _ => source.clone(),
         }
     }
 
-    fn sink(&self, sink: &SinkId) -> SinkId {
+    pub(crate) fn sink(&self, sink: &SinkId) -> SinkId {
         match (self.plant, sink.as_str()) {
             (Plant::SinksMixed, "mem:second") => SinkId::new("mem", "main").unwrap(),
             _ => sink.clone(),
         }
     }
 
-    fn outlet(&self, outlet: &OutletId) -> OutletId {
+    pub(crate) fn outlet(&self, outlet: &OutletId) -> OutletId {
         match self.plant {
             Plant::OutletsMixed => {
                 OutletId::new(SourceId::new("t", "main").unwrap(), "practice").unwrap()
@@ -429,6 +443,12 @@ impl StateStore for Faulty {
         if notes.answered.contains(query.sink.as_str()) {
             due.clear();
         }
+        let second = query.sink.as_str() == "mem:second";
+        if (self.is(Plant::StopRaisesItsOwnOnly) && notes.suppressed && second)
+            || (self.is(Plant::LiftRaisesNobody) && notes.lifts > 0)
+        {
+            due.clear();
+        }
         if self.is(Plant::WalkOutOfOrder) {
             due.reverse();
         }
@@ -525,7 +545,14 @@ impl StateStore for Faulty {
             _ => {}
         }
         let many = u64::try_from(commit.acknowledged.len()).unwrap();
-        self.place.notes.lock().unwrap().acknowledged += many;
+        {
+            let mut notes = self.place.notes.lock().unwrap();
+            notes.acknowledged += many;
+            notes.acked_at = commit.now;
+        }
+        if self.is(Plant::ProgressIsReturns) {
+            self.place.notes.lock().unwrap().returned += commit.reconciled.len();
+        }
         self.store().commit_acks(commit).await
     }
 
@@ -546,7 +573,11 @@ impl StateStore for Faulty {
         if self.is_broken() {
             return Err(broken());
         }
-        self.place.notes.lock().unwrap().lifted = stops.is_empty();
+        {
+            let mut notes = self.place.notes.lock().unwrap();
+            notes.lifted = stops.is_empty();
+            notes.suppressed = true;
+        }
         let sink = self.sink(sink);
         self.store().suppress(&sink, stops, next).await
     }
@@ -598,6 +629,20 @@ impl StateStore for Faulty {
     }
 
     async fn claim_effect(&self, mut claim: EffectClaim) -> Result<bool> {
+        if let Some(about) = &mut claim.about {
+            let mut notes = self.place.notes.lock().unwrap();
+            let address = about.address.as_ref();
+            let text = address.map(|address| address.text().expose().clone());
+            notes.addressed.extend(text);
+            if self.is(Plant::SegmentsForgotten) {
+                for episode in &mut about.episodes {
+                    episode.segment = None;
+                }
+            }
+            if self.is(Plant::AddressNotKept) {
+                about.address = None;
+            }
+        }
         claim.outlet = self.outlet(&claim.outlet);
         claim.epoch = self.outlet_epoch(&claim.outlet, claim.epoch);
         let mine = self.store().claim_effect(claim.clone()).await?;
@@ -633,7 +678,7 @@ impl StateStore for Faulty {
     }
 
     fn outreach(&self) -> &dyn OutreachStore {
-        self.store().outreach()
+        self
     }
 
     async fn open_effects(&self, outlet: &OutletId, limit: usize) -> Result<Vec<EffectRow>> {

@@ -33,6 +33,8 @@ pub(super) struct Send {
     pub(super) covers: Vec<Wanted>,
     pub(super) recipient: PatientKey,
     pub(super) channel: Channel,
+    /// Every channel that would do, for whoever chooses by themself.
+    pub(super) channels: Vec<Channel>,
     pub(super) address: Option<Address>,
     /// None: a CRM's sequence has words of its own.
     pub(super) words: Option<Rendered>,
@@ -268,9 +270,13 @@ impl Caller<'_> {
             let ends = !matches!(
                 (decision.verdict, decision.rule),
                 (Verdict::Deny, rule) if rule.is_some_and(is_of_channel)
-            );
+            ) && !self.outreach.by_crm;
             if decision.verdict.sends() || open.is_some() {
-                judged.send = self.send(&case, channel, (words, decision), open);
+                match &mut judged.send {
+                    // A CRM's sequence may go by any channel that is allowed.
+                    Some(send) => send.channels.push(channel),
+                    none => *none = self.send(&case, channel, (words, decision), open),
+                }
             }
             judged.rows.push(DecisionRow {
                 episode: wanted.episode.clone(),
@@ -314,6 +320,7 @@ impl Caller<'_> {
             covers: Vec::new(),
             recipient: case.who.patient.record.key.clone(),
             channel,
+            channels: vec![channel],
             address: address(case.who, channel).0,
             words,
             key,
@@ -355,7 +362,7 @@ impl Caller<'_> {
                 let id = self.ids.patient(&wanted.patient);
                 !only.contains(id.as_str())
             }),
-            template: self.carries(purpose, channel),
+            template: self.carries(purpose, channel, state),
             status: patient.patient.record.status,
             gone: patient.patient.gone,
             hold: held || patient.patient.record.needs_person || who.patient.record.needs_person,
@@ -400,12 +407,13 @@ impl Caller<'_> {
     }
 
     /// Whether anything of this purpose can go out by this channel.
-    fn carries(&self, purpose: Purpose, channel: Channel) -> bool {
+    fn carries(&self, purpose: Purpose, channel: Channel, state: &OutreachState) -> bool {
         if self.outreach.by_crm {
             return self.enrolling().is_some();
         }
+        let template = self.outreach.template(purpose, channel);
         self.outreach.gateway(channel).is_some()
-            && self.outreach.template(purpose, channel).is_some()
+            && template.is_some_and(|one| !state.stopped_templates.contains(&one.name()))
     }
 
     /// When the recipient's window opens. None: it is open, or has no hours.

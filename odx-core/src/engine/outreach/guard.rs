@@ -120,7 +120,10 @@ pub(super) fn judge(
             ));
         }
     }
-    let first = live_days < u64::from(guard.first_days);
+    // Days on which anything went out: an office that was held has not begun.
+    let begun = past.days.keys().filter(|day| **day < today).count();
+    let young = live_days < LEARNED_DAYS;
+    let first = young && u64::try_from(begun).unwrap_or(u64::MAX) < u64::from(guard.first_days);
     Judged::Go(first.then(|| u64::from(guard.first_cap).saturating_sub(done)))
 }
 
@@ -202,10 +205,18 @@ mod tests {
             panic!("a crowd goes out")
         };
         assert!(why.contains("26 messages would go out today, and 25 are the most"));
-        let third = live("2026-11-18");
-        assert_eq!(judged(&third, &past(&[]), 5, 5), Judged::Go(Some(25)));
-        let fourth = live("2026-11-17");
-        assert_eq!(judged(&fourth, &past(&[]), 5, 5), Judged::Go(None));
+        let two = past(&[("2026-11-18", 3), ("2026-11-19", 25)]);
+        assert_eq!(
+            judged(&live("2026-11-18"), &two, 5, 5),
+            Judged::Go(Some(25))
+        );
+        let three = past(&[("2026-11-10", 3), ("2026-11-18", 3), ("2026-11-19", 25)]);
+        assert_eq!(judged(&live("2026-11-10"), &three, 5, 5), Judged::Go(None));
+        // Held for a week: the first day is still to come.
+        assert_eq!(
+            judged(&live("2026-11-13"), &past(&[]), 5, 5),
+            Judged::Go(Some(25))
+        );
     }
 
     #[test]

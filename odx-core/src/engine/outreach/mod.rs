@@ -3,12 +3,13 @@
 
 mod choose;
 mod guard;
+mod pass_on;
 mod send;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::{DateTime, Days, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
 use self::choose::{Chosen, Pretended};
 use self::guard::{Judged, LEARNED_DAYS, Past};
@@ -17,7 +18,6 @@ use super::stops::Keeper;
 use super::{Event, Mode, Pipeline, RunReport};
 use crate::effect::Effects;
 use crate::error::{Disposition, Error, ErrorKind, Result};
-use crate::failpoint::{broken, reach};
 use crate::hash::{IdempotencyKey, LedgerHash};
 use crate::id::{ExternalId, ExternalIds, HouseholdKey, IdScheme, OutletId, SinkId};
 use crate::model::Channel;
@@ -25,7 +25,7 @@ use crate::outreach::gate::{Rule, Verdict};
 use crate::outreach::lint::Finding;
 use crate::outreach::{MessageGateway, Outreach};
 use crate::sink::{Account, CrmSink};
-use crate::store::outreach::{DecisionRow, OutreachState, Pause};
+use crate::store::outreach::{DecisionRow, OutreachChange, OutreachState, Pause};
 use crate::store::{AckCommit, Due, DueQuery, Epoch, Hold, Parked};
 
 /// Households looked at together.
@@ -60,6 +60,8 @@ pub(super) struct Caller<'a> {
     closed: BTreeSet<SinkId>,
     /// What was wrong with texts, told once per round.
     content: Mutex<BTreeSet<String>>,
+    /// The day on which it was last looked whether the one before was thin.
+    looked: Option<NaiveDate>,
 }
 
 /// The route of an office's messages.
@@ -101,6 +103,7 @@ impl<'a> Caller<'a> {
             lists: BTreeMap::new(),
             closed: BTreeSet::new(),
             content: Mutex::default(),
+            looked: None,
         })
     }
 
@@ -141,10 +144,10 @@ impl<'a> Caller<'a> {
         outreach.outreach_state(self.pipeline.source.id()).await
     }
 
-    async fn set_state(&self, state: &OutreachState) -> Result<()> {
+    async fn change(&self, change: OutreachChange) -> Result<OutreachState> {
         let outreach = self.pipeline.store.outreach();
         outreach
-            .set_outreach_state(self.pipeline.source.id(), state)
+            .change_outreach(self.pipeline.source.id(), change)
             .await
     }
 
@@ -169,14 +172,13 @@ impl<'a> Caller<'a> {
             return self.back_off(report, error);
         }
         if live && state.live_since.is_none() {
-            state.live_since = Some(self.now());
-            self.set_state(&state).await?;
+            state = self.change(OutreachChange::GoLive(self.now())).await?;
         }
         self.closed.clear();
         let turns = self.plan(&state, report, stop).await?;
         self.tell_content(report);
         if live && !stop.is_set() {
-            let end = self.tell_all(turns, &mut state, report, stop).await;
+            let end = self.tell_all(turns, &state, report, stop).await;
             self.tell_content(report);
             end?;
         }
@@ -238,8 +240,7 @@ impl<'a> Caller<'a> {
     fn is_stale(&self, id: &SinkId) -> bool {
         let now = self.now();
         let read = self.lists.get(id);
-        read.is_none_or(|read| now - read.at >= LISTS_AGE) && !broken("broken.outreach.stops")
-            || read.is_none()
+        read.is_none_or(|read| now - read.at >= LISTS_AGE)
     }
 
     /// Looks at everybody who is due and settles whoever is not to be told now.
@@ -261,6 +262,7 @@ impl<'a> Caller<'a> {
             let Some(last) = due.last() else { break };
             after = last.view.key.clone();
             let mut settled = Settled::default();
+            self.pass_on(&due, report).await?;
             for one in due {
                 let chosen = self.choose(&one, state, &mut pretended).await?;
                 for row in &chosen.rows {
@@ -311,7 +313,7 @@ impl<'a> Caller<'a> {
     async fn tell_all(
         &mut self,
         turns: Vec<(Turn, u64)>,
-        state: &mut OutreachState,
+        state: &OutreachState,
         report: &mut RunReport,
         stop: &Stop,
     ) -> Result<()> {
@@ -320,20 +322,20 @@ impl<'a> Caller<'a> {
         let today = office.today(now);
         let settings = &self.outreach.settings;
         let learned = TimeDelta::days(i64::try_from(LEARNED_DAYS).unwrap_or(i64::MAX) + 1);
-        let times = if turns.is_empty() && state.thin_told == Some(today) {
-            Vec::new()
-        } else {
-            let outreach = self.pipeline.store.outreach();
-            outreach.told_since(&self.outlet, now - learned).await?
-        };
+        let looked = self.looked.replace(today) == Some(today);
+        if turns.is_empty() && looked {
+            return Ok(());
+        }
+        let outreach = self.pipeline.store.outreach();
+        let times = outreach.told_since(&self.outlet, now - learned).await?;
         let past = Past::of(&times, office);
-        if state.thin_told != Some(today) {
-            state.thin_told = Some(today);
-            self.set_state(state).await?;
-            if let Some(why) = guard::thin(&settings.guard, state, &past, (today, office)) {
-                let error = Error::new(ErrorKind::Protocol, why);
-                self.pipeline.problem(report, &error, None);
-            }
+        if !looked
+            && state.thin_told != Some(today)
+            && let Some(why) = guard::thin(&settings.guard, state, &past, (today, office))
+        {
+            self.change(OutreachChange::ThinTold(today)).await?;
+            let error = Error::new(ErrorKind::Protocol, why);
+            self.pipeline.problem(report, &error, None);
         }
         let planned = turns.iter().map(|(turn, _)| turn.messages).sum();
         let strangers = turns.iter().map(|(_, strangers)| strangers).sum();
@@ -344,13 +346,14 @@ impl<'a> Caller<'a> {
             Judged::Hold(reason) => {
                 let error = Error::new(ErrorKind::Config, format!("held: {reason}"));
                 self.pipeline.problem(report, &error, None);
-                state.pause = Some(Pause {
+                let pause = Pause {
                     reason: reason.clone(),
                     since: now,
                     held: Some(past.on(today) + planned),
-                });
+                };
                 report.paused = Some(reason);
-                return self.set_state(state).await;
+                self.change(OutreachChange::Pause(pause)).await?;
+                return Ok(());
             }
         };
         let mut left = cap.unwrap_or(u64::MAX);
@@ -403,11 +406,9 @@ impl<'a> Caller<'a> {
         let store = &self.pipeline.store;
         let source = self.pipeline.source.id();
         if !settled.rows.is_empty() {
-            reach("decide.before");
             let outreach = store.outreach();
             outreach.decide(source, self.epoch, settled.rows).await?;
         }
-        reach("outreach.settle");
         store
             .commit_acks(AckCommit {
                 source: source.clone(),
@@ -449,7 +450,7 @@ struct Settled {
     rows: Vec<DecisionRow>,
     parked: Vec<Parked>,
     cleared: Vec<ExternalId>,
-    reconciled: Vec<(HouseholdKey, u64, Option<chrono::NaiveDate>)>,
+    reconciled: Vec<(HouseholdKey, u64, Option<NaiveDate>)>,
 }
 
 impl Settled {

@@ -12,7 +12,6 @@ use crate::crm::Enrollment;
 use crate::effect::{Act, ActError, Marker, Outcome, Receipt};
 use crate::engine::{Event, RunReport};
 use crate::error::{Disposition, Error, ErrorKind, Result};
-use crate::failpoint::reach;
 use crate::hash::IdempotencyKey;
 use crate::id::{ExternalIds, HouseholdKey, SinkId};
 use crate::model::Channel;
@@ -134,10 +133,8 @@ impl Caller<'_> {
                 Channel::Sms | Channel::Voice => "phone,first_name",
             },
         };
-        reach("tell.before");
         let effects = self.effects().await?;
         let outcome = effects.perform_about(&send.key, Some(&about), &act).await?;
-        reach("tell.after");
         if let Some(stop) = act.take_stop() {
             self.suppress(&destination, stop).await?;
         }
@@ -274,7 +271,7 @@ impl Caller<'_> {
         let about = ids.patient(&send.wanted.patient);
         let contact = ids.patient(&send.recipient);
         Enrollment {
-            channels: vec![send.channel],
+            channels: send.channels.clone(),
             external_id: ids.episode(episode),
             office_id: self.pipeline.office.id().to_string(),
             patient_external_id: (about != contact).then_some(about),

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::IdempotencyKey;
 use crate::id::OutletId;
-use crate::outreach::Status;
+use crate::outreach::{Episode, Status};
 use crate::store::outreach::{About, Disclosure, History, HistoryQuery, Told};
 use crate::store::view::{Digest, DigestKey};
 use crate::store::{EffectClaim, EffectCommit, EffectRow, EffectState, Epoch};
@@ -56,6 +56,7 @@ impl Outlets {
         {
             return Ok(false);
         }
+        let was_open = known.is_some_and(|row| row.state.is_open());
         let row = EffectRow {
             key: claim.key.clone(),
             attempt: claim.after + 1,
@@ -66,12 +67,18 @@ impl Outlets {
         outlet.effects.insert(claim.key.clone(), row);
         let begun = outlet.begun.entry(claim.key.clone());
         begun.or_insert(claim.now);
-        if let Some(about) = &claim.about {
+        if let Some(mut about) = claim.about.clone() {
+            // What may have been told stays told, also to those whom it is not about any more.
+            if let Some((earlier, _)) = outlet.told.get(&claim.key)
+                && was_open
+            {
+                let missing = |one: &&Episode| !about.episodes.contains(one);
+                let more: Vec<_> = earlier.episodes.iter().filter(missing).cloned().collect();
+                about.episodes.extend(more);
+            }
             let address = about.address.as_ref();
             let digest = address.map(|address| key.address(address)).transpose()?;
-            outlet
-                .told
-                .insert(claim.key.clone(), (about.clone(), digest));
+            outlet.told.insert(claim.key.clone(), (about, digest));
         }
         Ok(true)
     }

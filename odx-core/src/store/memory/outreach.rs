@@ -5,19 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Inner, MemoryStore, Source};
-use crate::error::{Error, ErrorKind, Result};
+use super::{Inner, MemoryStore};
+use crate::error::Result;
 use crate::hash::{LedgerHash, hex};
 use crate::id::{ExternalIds, HouseholdKey, IdScheme, OutletId, PatientKey, SinkId, SourceId};
 use crate::model::{Channel, Patient, RecordKind, Stop, StopOrigin};
 use crate::outreach::Status;
 use crate::sink::{Account, Suppression};
 use crate::store::outreach::{
-    Aside, Audit, AuditRow, DecisionRow, Disclosure, History, HistoryQuery, Lift, OutreachState,
-    OutreachStore, Progress, Replay, UnreadableRow,
+    Aside, Audit, AuditRow, DecisionRow, Disclosure, History, HistoryQuery, Lift, OutreachChange,
+    OutreachState, OutreachStore, Progress, Replay, UnreadableRow,
 };
 use crate::store::view::{self, Digest, DigestKey};
-use crate::store::{Due, DueQuery, Epoch, Hold};
+use crate::store::{Due, DueQuery, Epoch, Hold, pairing};
 
 /// A stop, and whether it was taken back.
 #[derive(Debug, Clone)]
@@ -57,7 +57,6 @@ pub(super) fn of_patient(
             }
         }
     }
-    stops.sort_by_key(|stop| (stop.channel, stop.origin, stop.since));
     Ok(stops)
 }
 
@@ -86,17 +85,18 @@ pub(super) fn raise(
     Ok(())
 }
 
-impl Source {
+impl Inner {
     /// Writes down disclosures.
     pub(super) fn disclose(
         &mut self,
         key: &DigestKey,
+        source: &SourceId,
         destination: &str,
         disclosed: &[Disclosure],
         now: DateTime<Utc>,
     ) -> Result<()> {
         for what in disclosed {
-            let before = self.audit.last().map(|row| row.hash.clone());
+            let before = self.audit.last().map(|(_, row)| row.hash.clone());
             let number = u64::try_from(self.audit.len()).unwrap_or(u64::MAX) + 1;
             let mut row = AuditRow {
                 number,
@@ -108,18 +108,24 @@ impl Source {
                 outcome: if what.taken { "taken" } else { "refused" }.to_owned(),
                 hash: String::new(),
             };
-            row.hash = link(before.as_deref(), &row);
-            self.audit.push(row);
+            row.hash = link(key, before.as_deref(), source, &row)?;
+            self.audit.push((source.clone(), row));
         }
         Ok(())
     }
 }
 
-fn link(before: Option<&str>, row: &AuditRow) -> String {
-    let number = row.number.to_string();
+fn link(
+    key: &DigestKey,
+    before: Option<&str>,
+    source: &SourceId,
+    row: &AuditRow,
+) -> Result<String> {
+    let (source, number) = (source.to_string(), row.number.to_string());
     let at = row.at.timestamp_millis().to_string();
     let parts = [
         before.unwrap_or_default(),
+        &source,
         &number,
         &at,
         &row.kind,
@@ -128,31 +134,26 @@ fn link(before: Option<&str>, row: &AuditRow) -> String {
         &row.destination,
         &row.outcome,
     ];
-    hex(LedgerHash::of_parts(&parts.map(str::as_bytes)).as_bytes())
+    let link = key.chained(&[0; 16], &parts.map(str::as_bytes))?;
+    Ok(hex(&link))
 }
 
 #[async_trait]
 impl OutreachStore for MemoryStore {
     async fn open_gateway(&self, source: &SourceId, id: &SinkId, account: &Account) -> Result<()> {
         let mut inner = self.lock();
+        if let Some(sink) = inner.sinks.get(id) {
+            pairing::check_gateway(id, sink.source == *source, sink.gateway)?;
+        }
         inner.sources.entry(source.clone()).or_default();
-        let sink = inner
+        inner
             .sinks
             .entry(id.clone())
             .or_insert_with(|| super::Sink {
                 gateway: true,
                 ..super::Sink::new(source.clone(), account.clone())
             });
-        if sink.source == *source {
-            Ok(())
-        } else {
-            Err(Error::new(
-                ErrorKind::Config,
-                format!(
-                    "the gateway {id} belongs to another source in this state: give each office its own"
-                ),
-            ))
-        }
+        Ok(())
     }
 
     async fn look_again(&self, sink: &SinkId, fingerprint: LedgerHash) -> Result<bool> {
@@ -253,11 +254,15 @@ impl OutreachStore for MemoryStore {
         Ok(known.map_or_else(OutreachState::default, |source| source.outreach.clone()))
     }
 
-    async fn set_outreach_state(&self, source: &SourceId, state: &OutreachState) -> Result<()> {
+    async fn change_outreach(
+        &self,
+        source: &SourceId,
+        change: OutreachChange,
+    ) -> Result<OutreachState> {
         let mut inner = self.lock();
         let source = inner.sources.entry(source.clone()).or_default();
-        source.outreach = state.clone();
-        Ok(())
+        source.outreach.change(change);
+        Ok(source.outreach.clone())
     }
 
     async fn lift(&self, source: &SourceId, lift: &Lift, _now: DateTime<Utc>) -> Result<u64> {
@@ -275,7 +280,7 @@ impl OutreachStore for MemoryStore {
         });
         for (_, sink) in sinks {
             for (row, kept) in &mut sink.stops {
-                let word = !lift.keyword_only || kept.reason == "keyword_stop";
+                let word = !lift.keyword_only || kept.reason == view::KEYWORD_STOP;
                 if rows.contains(row) && !kept.lifted && word {
                     kept.lifted = true;
                     lifted.insert(*row);
@@ -323,7 +328,6 @@ impl OutreachStore for MemoryStore {
         let known = inner.sources.get(source);
         let rows = known.into_iter().flat_map(|source| &source.reasons);
         let mut rows: Vec<_> = rows
-            .filter(|(key, _)| known.is_some_and(|source| source.unreadable.contains_key(*key)))
             .map(|((kind, native), (reason, since))| UnreadableRow {
                 kind: *kind,
                 native: native.clone(),
@@ -363,7 +367,7 @@ impl OutreachStore for MemoryStore {
         let mut inner = self.lock();
         let sink = inner.sink(sink)?;
         let since = sink.parked_since.clone();
-        let gone: Vec<_> = sink
+        let tried: Vec<_> = sink
             .parked
             .values()
             .filter(|parked| {
@@ -380,22 +384,25 @@ impl OutreachStore for MemoryStore {
             })
             .map(|parked| (parked.external_id.clone(), parked.household.clone()))
             .collect();
-        let households: BTreeSet<_> = gone.iter().map(|(_, household)| household).collect();
+        let households: BTreeSet<_> = tried.iter().map(|(_, household)| household).collect();
         for household in households {
             if let Some(route) = sink.routes.get_mut(household.native()) {
                 route.generation += 1;
             }
         }
-        for (id, _) in &gone {
-            sink.parked.remove(id);
+        for (id, _) in &tried {
+            if let Some(parked) = sink.parked.get_mut(id) {
+                parked.hold = Hold::Until(DateTime::<Utc>::UNIX_EPOCH);
+                parked.attempts = 0;
+            }
         }
-        Ok(u64::try_from(gone.len()).unwrap_or(u64::MAX))
+        Ok(u64::try_from(tried.len()).unwrap_or(u64::MAX))
     }
 
     async fn progress(&self, sink: &SinkId) -> Result<Progress> {
         let mut inner = self.lock();
         let routes = &inner.sink(sink)?.routes;
-        let done = routes.values().filter(|route| route.seen > 0).count();
+        let done = routes.values().filter(|route| route.brought).count();
         Ok(Progress {
             done: u64::try_from(done).unwrap_or(u64::MAX),
             all: u64::try_from(routes.len()).unwrap_or(u64::MAX),
@@ -430,25 +437,22 @@ impl OutreachStore for MemoryStore {
 
     async fn audit(&self, source: &SourceId, after: u64, limit: usize) -> Result<Vec<AuditRow>> {
         let inner = self.lock();
-        let known = inner.sources.get(source);
-        let rows = known.into_iter().flat_map(|source| &source.audit);
-        let rows = rows.filter(|row| row.number > after);
-        Ok(rows.take(limit).cloned().collect())
+        let rows = inner.audit.iter();
+        let rows = rows.filter(|(of, row)| of == source && row.number > after);
+        Ok(rows.take(limit).map(|(_, row)| row.clone()).collect())
     }
 
     async fn verify_audit(&self) -> Result<Audit> {
         let inner = self.lock();
         let mut audit = Audit::default();
-        for source in inner.sources.values() {
-            let mut before: Option<&str> = None;
-            for row in &source.audit {
-                audit.rows += 1;
-                if link(before, row) != row.hash {
-                    audit.broken_at = audit.broken_at.or(Some(row.number));
-                }
-                before = Some(&row.hash);
-                audit.head = Some(row.hash.clone());
+        let mut before: Option<&str> = None;
+        for (source, row) in &inner.audit {
+            audit.rows += 1;
+            if link(&self.key, before, source, row)? != row.hash {
+                audit.broken_at = audit.broken_at.or(Some(row.number));
             }
+            before = Some(&row.hash);
+            audit.head = Some(row.hash.clone());
         }
         Ok(audit)
     }

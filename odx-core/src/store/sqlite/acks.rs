@@ -218,7 +218,7 @@ pub(super) fn commit(db: &Transaction<'_>, key: &DigestKey, commit: &AckCommit) 
     reach("acks.in_transaction");
     let mut reconcile = db
         .prepare_cached(
-            "UPDATE route SET seen = max(seen, ?3), again = ?4, tried = NULL WHERE sink = ?1 AND household = ?2",
+            "UPDATE route SET seen = max(seen, ?3), again = ?4, tried = NULL, brought = 1 WHERE sink = ?1 AND household = ?2",
         )
         .map_err(failed)?;
     for (household, generation, again) in &commit.reconciled {

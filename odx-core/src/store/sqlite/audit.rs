@@ -183,10 +183,13 @@ pub(super) fn verify(db: &Transaction<'_>, key: &DigestKey) -> Result<Audit> {
         };
         let hash: Vec<u8> = row.get(8).map_err(failed)?;
         audit.rows += 1;
+        if audit.broken_at.is_some() {
+            continue;
+        }
         before = link.hash(key, &before)?;
         if link.number != audit.rows || hash != before {
             audit.broken_at = Some(audit.rows);
-            break;
+            continue;
         }
         audit.head = Some(hex(&hash));
     }

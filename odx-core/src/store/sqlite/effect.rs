@@ -16,6 +16,15 @@ use crate::store::{EffectClaim, EffectCommit, EffectRow, EffectState, Epoch};
 
 const COLUMNS: &str = "key, attempt, claimed_at, since, state, receipt, reason";
 
+/// What an attempt that surely told nobody was about.
+pub(super) const LET_GO: &str = "DELETE FROM episode WHERE outlet = ?1 AND key = ?2 AND EXISTS (SELECT 1 FROM effect \
+     WHERE outlet = ?1 AND key = ?2 AND attempt = ?3 AND state = 3)";
+
+/// What is disclosed with an effect: its own occurrence comes first.
+pub(super) const DISCLOSED: &str = "SELECT episode.subject, destination, fields, outlet.source FROM effect \
+     JOIN outlet ON outlet.id = effect.outlet JOIN episode ON episode.outlet = effect.outlet \
+     AND episode.key = effect.key WHERE effect.outlet = ?1 AND effect.key = ?2 ORDER BY place LIMIT 1";
+
 pub(super) fn open(db: &Transaction<'_>, outlet: &OutletId) -> Result<Epoch> {
     let source = outlet.source().to_string();
     db.execute(
@@ -87,11 +96,16 @@ pub(super) fn claim(
     let key = claim.key.as_str();
     let mine = if claim.after == 0 {
         db.prepare_cached(
-            "INSERT INTO effect (outlet, key, attempt, claimed_at, since, state) \
-             VALUES (?1, ?2, 1, ?3, ?3, 2) ON CONFLICT DO NOTHING",
+            "INSERT INTO effect (outlet, key, attempt, claimed_at, since, state, begun_at) \
+             VALUES (?1, ?2, 1, ?3, ?3, 2, ?3) ON CONFLICT DO NOTHING",
         )
         .and_then(|mut q| q.execute(params![outlet, key, now]))
     } else {
+        if claim.about.is_some() {
+            // What surely was not told was not told to those either whom it is not about any more.
+            db.prepare_cached(LET_GO).and_then(|mut q| q.execute(params![outlet, key, claim.after]))
+            .map_err(failed)?;
+        }
         db.prepare_cached(
             "UPDATE effect SET attempt = attempt + 1, claimed_at = ?3, since = ?3, state = 2, reason = NULL \
              WHERE outlet = ?1 AND key = ?2 AND attempt = ?4 AND state IN (0, 2, 3)",
@@ -159,11 +173,7 @@ fn disclose(
     commit: &EffectCommit,
 ) -> Result<()> {
     let told: Option<(String, String, String, i64)> = db
-        .prepare_cached(
-            "SELECT episode.subject, destination, fields, outlet.source FROM effect \
-             JOIN outlet ON outlet.id = effect.outlet JOIN episode ON episode.outlet = effect.outlet \
-             AND episode.key = effect.key WHERE effect.outlet = ?1 AND effect.key = ?2 LIMIT 1",
-        )
+        .prepare_cached(DISCLOSED)
         .and_then(|mut q| {
             q.query_row(params![outlet, commit.key.as_str()], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))

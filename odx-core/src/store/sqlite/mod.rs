@@ -8,6 +8,8 @@ mod failure;
 mod inbox;
 mod outreach;
 mod page;
+#[cfg(test)]
+mod plans;
 mod schema;
 mod seen;
 mod suppress;
@@ -295,7 +297,7 @@ fn open_run(db: &Transaction<'_>, opening: &Opening) -> Result<SourceState> {
     .map_err(failed)?;
     let known = {
         let mut query = db
-            .prepare("SELECT sink.name, source.name, account, scheme FROM sink JOIN source ON source.id = sink.source")
+            .prepare("SELECT sink.name, source.name, account, scheme, kind FROM sink JOIN source ON source.id = sink.source")
             .map_err(failed)?;
         let rows = query
             .query_map([], |row| {
@@ -304,6 +306,7 @@ fn open_run(db: &Transaction<'_>, opening: &Opening) -> Result<SourceState> {
                     row.get::<_, String>(1)?,
                     row.get::<_, String>(2)?,
                     row.get::<_, String>(3)?,
+                    row.get::<_, bool>(4)?,
                 ))
             })
             .map_err(failed)?;
@@ -317,7 +320,7 @@ fn open_run(db: &Transaction<'_>, opening: &Opening) -> Result<SourceState> {
         )
         .map_err(failed)?;
     for (id, account) in &opening.sinks {
-        for (known_id, known_source, known_account, scheme) in &known {
+        for (known_id, known_source, known_account, scheme, gateway) in &known {
             let known_source = source_from(known_source)?;
             let known = Account {
                 name: known_account.clone(),
@@ -329,8 +332,12 @@ fn open_run(db: &Transaction<'_>, opening: &Opening) -> Result<SourceState> {
             };
             if known_id == id.as_str() {
                 pairing::check(id, &opening.source, account, &known_source, &known)?;
+                pairing::check_no_gateway(id, *gateway)?;
             }
-            pairing::check_shared(&opening.source, account, &known_source, &known)?;
+            // Nobody's records are at a gateway.
+            if !gateway {
+                pairing::check_shared(&opening.source, account, &known_source, &known)?;
+            }
         }
         let fresh = db
             .execute(

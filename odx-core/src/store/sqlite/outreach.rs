@@ -16,11 +16,11 @@ use crate::outreach::{Episode, Purpose, Status};
 use crate::policy::Segment;
 use crate::sink::{Account, Suppression};
 use crate::store::outreach::{
-    About, Aside, Audit, AuditRow, DecisionRow, History, HistoryQuery, Lift, OutreachState,
-    OutreachStore, Progress, Replay, Told, UnreadableRow,
+    About, Aside, Audit, AuditRow, DecisionRow, History, HistoryQuery, Lift, OutreachChange,
+    OutreachState, OutreachStore, Progress, Replay, Told, UnreadableRow,
 };
 use crate::store::view::{self, DigestKey};
-use crate::store::{Due, DueQuery, Epoch, Hold};
+use crate::store::{Due, DueQuery, Epoch, Hold, pairing};
 
 /// A status that is still not mapped is told again after this long.
 const TOLD_AGAIN: TimeDelta = TimeDelta::days(7);
@@ -124,10 +124,10 @@ pub(super) fn note_about(
         ])
     })
     .map_err(failed)?;
-    for episode in &about.episodes {
+    for (place, episode) in (0_i64..).zip(&about.episodes) {
         db.prepare_cached(
-            "INSERT INTO episode (outlet, subject, purpose, cycle, segment, key) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-             ON CONFLICT DO NOTHING",
+            "INSERT INTO episode (outlet, subject, purpose, cycle, segment, key, place) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+             ON CONFLICT DO UPDATE SET place = excluded.place WHERE place <> excluded.place",
         )
         .and_then(|mut q| {
             q.execute(params![
@@ -137,6 +137,7 @@ pub(super) fn note_about(
                 episode.cycle.map_or(0, day),
                 episode.segment.map_or("", Segment::name),
                 key.as_str(),
+                place,
             ])
         })
         .map_err(failed)?;
@@ -162,16 +163,29 @@ fn told(row: &Row<'_>) -> Result<Told> {
     })
 }
 
+/// What was told to those whom this column names. Told which index: left alone,
+/// the planner walks everything the outlet ever told to get the order for nothing.
+pub(super) fn told_by(what: &str) -> String {
+    format!(
+        "SELECT {TOLD} FROM effect INDEXED BY effect_{what} WHERE outlet = ?1 AND {what} = ?2 AND recipient NOTNULL ORDER BY claimed_at, key"
+    )
+}
+
+/// What was told about a subject.
+pub(super) fn told_of_subject() -> String {
+    format!(
+        "SELECT {TOLD}, episode.purpose, cycle, segment FROM episode JOIN effect USING (outlet, key) \
+         WHERE outlet = ?1 AND subject = ?2 ORDER BY claimed_at, key"
+    )
+}
+
 fn tolds(
     db: &Transaction<'_>,
     what: &str,
     outlet: i64,
     value: &dyn rusqlite::ToSql,
 ) -> Result<Vec<Told>> {
-    let sql = format!(
-        "SELECT {TOLD} FROM effect WHERE outlet = ?1 AND {what} = ?2 AND recipient NOTNULL ORDER BY claimed_at, key"
-    );
-    let mut query = db.prepare_cached(&sql).map_err(failed)?;
+    let mut query = db.prepare_cached(&told_by(what)).map_err(failed)?;
     let mut rows = query.query(params![outlet, value]).map_err(failed)?;
     let mut all = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
@@ -191,11 +205,7 @@ fn history(
     };
     let mut found = History::default();
     for subject in &query.subjects {
-        let sql = format!(
-            "SELECT {TOLD}, episode.purpose, cycle, segment FROM episode JOIN effect USING (outlet, key) \
-             WHERE outlet = ?1 AND subject = ?2 ORDER BY claimed_at, key"
-        );
-        let mut statement = db.prepare_cached(&sql).map_err(failed)?;
+        let mut statement = db.prepare_cached(&told_of_subject()).map_err(failed)?;
         let mut rows = statement
             .query(params![outlet, subject.as_str()])
             .map_err(failed)?;
@@ -221,6 +231,13 @@ fn history(
         }
     }
     found.household = tolds(db, "household", outlet, &query.household.native())?;
+    // Each was found in order; of several subjects and addresses, they are put in order here.
+    found
+        .episodes
+        .sort_by(|(_, a), (_, b)| (a.at, &a.key).cmp(&(b.at, &b.key)));
+    found
+        .person
+        .sort_by(|a, b| (a.at, &a.key).cmp(&(b.at, &b.key)));
     Ok(found)
 }
 
@@ -256,6 +273,13 @@ fn decide(
     Ok(())
 }
 
+/// What was decided about a patient, or to them. Each by its index: left alone,
+/// the planner reads every decision of the office.
+pub(super) const DECIDED: &str = "SELECT body, patient, recipient, at, episode, channel FROM decision \
+     INDEXED BY decision_patient WHERE source = ?1 AND patient = ?2 \
+     UNION SELECT body, patient, recipient, at, episode, channel FROM decision \
+     INDEXED BY decision_recipient WHERE source = ?1 AND recipient = ?2 ORDER BY at DESC, episode, channel";
+
 fn decisions(
     db: &Transaction<'_>,
     source: &SourceId,
@@ -264,12 +288,7 @@ fn decisions(
     let Some(source) = known_source(db, source)? else {
         return Ok(Vec::new());
     };
-    let mut query = db
-        .prepare_cached(
-            "SELECT body, patient, recipient FROM decision WHERE source = ?1 AND (patient = ?2 OR recipient = ?2) \
-             ORDER BY at DESC, episode, channel",
-        )
-        .map_err(failed)?;
+    let mut query = db.prepare_cached(DECIDED).map_err(failed)?;
     let mut rows = query
         .query(params![source, patient.native()])
         .map_err(failed)?;
@@ -297,7 +316,7 @@ fn lift(db: &Transaction<'_>, key: &DigestKey, source: i64, lift: &Lift, now: i6
         let taken = db
             .prepare_cached(
                 "UPDATE suppression SET lifted_at = ?4, lifted_why = ?5 WHERE lifted_at IS NULL AND channel = ?2 \
-                 AND digest = ?3 AND (NOT ?7 OR reason = 'keyword_stop') AND sink IN (SELECT id FROM sink \
+                 AND digest = ?3 AND (NOT ?7 OR reason = ?8) AND sink IN (SELECT id FROM sink \
                  WHERE source = ?1 AND iif(?6 IS NULL, kind = 1, name = ?6))",
             )
             .and_then(|mut q| {
@@ -309,6 +328,7 @@ fn lift(db: &Transaction<'_>, key: &DigestKey, source: i64, lift: &Lift, now: i6
                     lift.reason,
                     lift.origin.as_ref().map(SinkId::as_str),
                     lift.keyword_only,
+                    view::KEYWORD_STOP,
                 ])
             })
             .map_err(failed)?;
@@ -370,8 +390,10 @@ fn replay(db: &Transaction<'_>, sink: &SinkId, which: &Replay) -> Result<u64> {
     let sink = sink_row(db, sink)?;
     let households: Vec<String> = db
         .prepare_cached(
-            "DELETE FROM parked WHERE sink = ?1 AND hold = 1 AND (?2 IS NULL OR external_id = ?2) \
-             AND (?3 IS NULL OR instr(reason, ?3) > 0) AND (?4 IS NULL OR since >= ?4) RETURNING household",
+            // Not forgotten: what was last on its way, as which change and whether it may have arrived
+            // decides what is sent next.
+            "UPDATE parked SET hold = 0, not_before = 0, attempts = 0 \
+             WHERE sink = ?1 AND hold = 1 AND (?2 IS NULL OR external_id = ?2) AND (?3 IS NULL OR instr(reason, ?3) > 0) AND (?4 IS NULL OR since >= ?4) RETURNING household",
         )
         .and_then(|mut q| {
             q.query_map(
@@ -427,6 +449,45 @@ fn note_unmapped(
     Ok(news)
 }
 
+fn keep(db: &Transaction<'_>, source: &SourceId, name: &str, text: &str) -> Result<()> {
+    let source = source_row(db, source)?;
+    db.execute(
+        "INSERT INTO kept (source, name, body) VALUES (?1, ?2, ?3) \
+         ON CONFLICT DO UPDATE SET body = excluded.body WHERE body <> excluded.body",
+        params![source, name, text],
+    )
+    .map_err(failed)?;
+    reach("keep.in_transaction");
+    Ok(())
+}
+
+fn kept(db: &Transaction<'_>, source: &SourceId, name: &str) -> Result<Option<String>> {
+    db.prepare_cached(
+        "SELECT body FROM kept JOIN source ON source.id = source WHERE source.name = ?1 AND kept.name = ?2",
+    )
+    .and_then(|mut q| {
+        q.query_row(params![source.to_string(), name], |row| row.get(0))
+            .optional()
+    })
+    .map_err(failed)
+}
+
+fn outreach_state(db: &Transaction<'_>, source: &SourceId) -> Result<OutreachState> {
+    let text: Option<String> = db
+        .prepare_cached("SELECT outreach FROM source WHERE name = ?1")
+        .and_then(|mut q| {
+            q.query_row([source.to_string()], |row| row.get(0))
+                .optional()
+        })
+        .map_err(failed)?
+        .flatten();
+    match text {
+        None => Ok(OutreachState::default()),
+        Some(text) => serde_json::from_str(&text)
+            .map_err(|_| damaged("a state of an office that cannot be read")),
+    }
+}
+
 #[async_trait]
 impl OutreachStore for SqliteStore {
     async fn open_gateway(&self, source: &SourceId, id: &SinkId, account: &Account) -> Result<()> {
@@ -438,17 +499,12 @@ impl OutreachStore for SqliteStore {
                 params![id.as_str(), source, account.name, super::scheme_text(account.scheme)],
             )
             .map_err(failed)?;
-            let owner: i64 = db
-                .query_row("SELECT source FROM sink WHERE name = ?1", [id.as_str()], |row| row.get(0))
+            let (owner, gateway): (i64, bool) = db
+                .query_row("SELECT source, kind FROM sink WHERE name = ?1", [id.as_str()], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
                 .map_err(failed)?;
-            if owner == source {
-                Ok(())
-            } else {
-                Err(Error::new(
-                    ErrorKind::Config,
-                    format!("the gateway {id} belongs to another source in this state: give each office its own"),
-                ))
-            }
+            pairing::check_gateway(&id, owner == source, gateway)
         })
         .await
     }
@@ -580,17 +636,35 @@ impl OutreachStore for SqliteStore {
     }
 
     async fn outreach_state(&self, source: &SourceId) -> Result<OutreachState> {
-        match self.kept(source, "outreach").await? {
-            None => Ok(OutreachState::default()),
-            Some(text) => serde_json::from_str(&text)
-                .map_err(|_| damaged("a state of an office that cannot be read")),
-        }
+        let source = source.clone();
+        self.read(move |db, _| outreach_state(db, &source)).await
     }
 
-    async fn set_outreach_state(&self, source: &SourceId, state: &OutreachState) -> Result<()> {
-        let text = serde_json::to_string(state)
-            .map_err(|_| Error::new(ErrorKind::Bug, "a state could not be written as json"))?;
-        self.keep(source, "outreach", &text).await
+    async fn change_outreach(
+        &self,
+        source: &SourceId,
+        change: OutreachChange,
+    ) -> Result<OutreachState> {
+        let source = source.clone();
+        self.write(move |db, _| {
+            let mut state = outreach_state(db, &source)?;
+            let before = state.clone();
+            state.change(change);
+            if state != before {
+                let text = serde_json::to_string(&state).map_err(|_| {
+                    Error::new(ErrorKind::Bug, "a state could not be written as json")
+                })?;
+                let source = source_row(db, &source)?;
+                db.execute(
+                    "UPDATE source SET outreach = ?2 WHERE id = ?1",
+                    params![source, text],
+                )
+                .map_err(failed)?;
+                reach("keep.in_transaction");
+            }
+            Ok(state)
+        })
+        .await
     }
 
     async fn lift(&self, source: &SourceId, lifted: &Lift, now: DateTime<Utc>) -> Result<u64> {
@@ -670,7 +744,7 @@ impl OutreachStore for SqliteStore {
         let sink = sink.clone();
         self.read(move |db, _| {
             db.query_row(
-                "SELECT count(*) FILTER (WHERE seen > 0), count(*) FROM route WHERE sink = ?1",
+                "SELECT count(*) FILTER (WHERE brought), count(*) FROM route WHERE sink = ?1",
                 [sink_row(db, &sink)?],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
@@ -708,33 +782,13 @@ impl OutreachStore for SqliteStore {
 
     async fn keep(&self, source: &SourceId, name: &str, text: &str) -> Result<()> {
         let (source, name, text) = (source.clone(), name.to_owned(), text.to_owned());
-        self.write(move |db, _| {
-            let source = source_row(db, &source)?;
-            db.execute(
-                "INSERT INTO kept (source, name, body) VALUES (?1, ?2, ?3) \
-                 ON CONFLICT DO UPDATE SET body = excluded.body",
-                params![source, name, text],
-            )
-            .map_err(failed)?;
-            reach("keep.in_transaction");
-            Ok(())
-        })
-        .await
+        self.write(move |db, _| keep(db, &source, &name, &text))
+            .await
     }
 
     async fn kept(&self, source: &SourceId, name: &str) -> Result<Option<String>> {
         let (source, name) = (source.clone(), name.to_owned());
-        self.read(move |db, _| {
-            db.prepare_cached(
-                "SELECT body FROM kept JOIN source ON source.id = source WHERE source.name = ?1 AND kept.name = ?2",
-            )
-            .and_then(|mut q| {
-                q.query_row(params![source.to_string(), name], |row| row.get(0))
-                    .optional()
-            })
-            .map_err(failed)
-        })
-        .await
+        self.read(move |db, _| kept(db, &source, &name)).await
     }
 
     async fn token(&self, text: &str) -> Result<String> {

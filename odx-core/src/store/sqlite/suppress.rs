@@ -1,4 +1,4 @@
-//! Stops: kept as keyed digests, never lifted here.
+//! Stops: kept as keyed digests.
 
 use std::collections::BTreeSet;
 
@@ -51,6 +51,16 @@ pub(super) fn commit(
                 .map_err(failed)?;
             if new > 0 {
                 fresh.insert((channel, digest));
+            } else if stop.reason != view::KEYWORD_STOP && stop.reason != view::NEEDS_PERSON {
+                // Whoever has more against them than their own word cannot take it back alone. A reply that waits
+                // for a person never takes the place of a stop.
+                db.prepare_cached(
+                    "UPDATE suppression SET reason = ?4 WHERE sink = ?1 AND channel = ?2 AND digest = ?3 AND reason = ?5",
+                )
+                .and_then(|mut q| {
+                    q.execute(params![sink, code(channel), digest, stop.reason, view::KEYWORD_STOP])
+                })
+                .map_err(failed)?;
             }
         }
     }
@@ -136,6 +146,10 @@ pub(super) fn raise_households(
     Ok(())
 }
 
+/// Stops of one digest: as much as there is of it, however many others there are.
+pub(super) const OF_DIGEST: &str = "SELECT channel, kind, reason, since FROM suppression JOIN sink ON sink.id = suppression.sink \
+     WHERE digest = ?1 AND sink.source = ?2 AND lifted_at IS NULL ORDER BY channel, kind, since, sink.id";
+
 /// The stops that concern a patient, whoever recorded them.
 pub(super) fn of_patient(
     db: &Transaction<'_>,
@@ -144,12 +158,7 @@ pub(super) fn of_patient(
     patient: &Patient,
     ids: &ExternalIds,
 ) -> Result<Vec<Stop>> {
-    let mut query = db
-        .prepare_cached(
-            "SELECT channel, kind, reason, since FROM suppression JOIN sink ON sink.id = suppression.sink \
-             WHERE digest = ?1 AND sink.source = ?2 AND lifted_at IS NULL ORDER BY channel, kind, since, sink.id",
-        )
-        .map_err(failed)?;
+    let mut query = db.prepare_cached(OF_DIGEST).map_err(failed)?;
     let mut stops = Vec::new();
     for digest in key.names(patient, ids)? {
         let mut rows = query.query(params![digest, source]).map_err(failed)?;

@@ -3,11 +3,21 @@ ALTER TABLE sink ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
 -- What decided when everybody was last looked at.
 ALTER TABLE sink ADD COLUMN fingerprint BLOB;
 
+-- How the office stands with reaching people.
+ALTER TABLE source ADD COLUMN outreach TEXT;
+
+-- It was brought to the sink at least once, whatever is on its way now.
+ALTER TABLE route ADD COLUMN brought INTEGER NOT NULL DEFAULT 0;
+UPDATE route SET brought = 1 WHERE seen > 0;
+
 ALTER TABLE suppression ADD COLUMN lifted_at INTEGER;
 ALTER TABLE suppression ADD COLUMN lifted_why TEXT;
 CREATE INDEX suppression_digest ON suppression (digest);
 
 ALTER TABLE parked ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+-- Nobody wrote down when: it was by the end of the last run.
+UPDATE parked SET since = coalesce(
+    (SELECT max(run.at) FROM run JOIN sink ON sink.source = run.source WHERE sink.id = parked.sink), 0);
 
 -- What an effect tells whom.
 ALTER TABLE effect ADD COLUMN purpose INTEGER;
@@ -39,8 +49,11 @@ CREATE TABLE episode (
     -- '': one sequence for all segments
     segment TEXT NOT NULL,
     key TEXT NOT NULL,
+    -- 0: the effect's own, else one that it speaks for
+    place INTEGER NOT NULL,
     PRIMARY KEY (outlet, subject, purpose, cycle, segment, key)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX episode_key ON episode (outlet, key, place);
 
 -- The last decision about each occurrence and channel: no name, no address.
 CREATE TABLE decision (
@@ -56,7 +69,7 @@ CREATE TABLE decision (
 CREATE INDEX decision_patient ON decision (source, patient);
 CREATE INDEX decision_recipient ON decision (source, recipient) WHERE recipient NOTNULL;
 
--- How an office stands, its last plan, and what else is kept by name.
+-- The last plan, and what else is kept by name.
 CREATE TABLE kept (
     source INTEGER NOT NULL REFERENCES source,
     name TEXT NOT NULL,

@@ -13,33 +13,33 @@ use crate::id::OutletId;
 use crate::store::{EffectClaim, EffectCommit, EffectRow, EffectState, Epoch, StateStore};
 
 /// One outlet of one store.
-struct Desk {
-    store: Arc<dyn StateStore>,
-    outlet: OutletId,
-    epoch: Epoch,
+pub(super) struct Desk {
+    pub(super) store: Arc<dyn StateStore>,
+    pub(super) outlet: OutletId,
+    pub(super) epoch: Epoch,
 }
 
-fn key(name: &str) -> IdempotencyKey {
+pub(super) fn key(name: &str) -> IdempotencyKey {
     IdempotencyKey::of_parts(&[name])
 }
 
-fn outlet(database: &str, name: &str) -> OutletId {
+pub(super) fn outlet(database: &str, name: &str) -> OutletId {
     sure(OutletId::new(source(database), name))
 }
 
-fn doubt() -> EffectState {
+pub(super) fn doubt() -> EffectState {
     EffectState::InDoubt("no answer in time".to_owned())
 }
 
 impl Desk {
-    async fn new<H: StateHarness>() -> (H, Self) {
+    pub(super) async fn new<H: StateHarness>() -> (H, Self) {
         let place = H::start().await;
         let store = ok(place.open().await);
         let desk = Self::of(store, outlet("main", "practice")).await;
         (place, desk)
     }
 
-    async fn of(store: Arc<dyn StateStore>, outlet: OutletId) -> Self {
+    pub(super) async fn of(store: Arc<dyn StateStore>, outlet: OutletId) -> Self {
         let epoch = ok(store.open_outlet(&outlet).await);
         Self {
             store,
@@ -48,7 +48,7 @@ impl Desk {
         }
     }
 
-    fn claim(&self, name: &str, after: u32) -> EffectClaim {
+    pub(super) fn claim(&self, name: &str, after: u32) -> EffectClaim {
         EffectClaim {
             outlet: self.outlet.clone(),
             epoch: self.epoch,
@@ -59,7 +59,7 @@ impl Desk {
         }
     }
 
-    fn commit(&self, name: &str, attempt: u32, state: EffectState) -> EffectCommit {
+    pub(super) fn commit(&self, name: &str, attempt: u32, state: EffectState) -> EffectCommit {
         EffectCommit {
             outlet: self.outlet.clone(),
             epoch: self.epoch,
@@ -70,11 +70,11 @@ impl Desk {
         }
     }
 
-    async fn claims(&self, name: &str, after: u32) -> bool {
+    pub(super) async fn claims(&self, name: &str, after: u32) -> bool {
         ok(self.store.claim_effect(self.claim(name, after)).await)
     }
 
-    async fn settle(&self, name: &str, attempt: u32, state: EffectState) {
+    pub(super) async fn settle(&self, name: &str, attempt: u32, state: EffectState) {
         ok(self
             .store
             .settle_effect(self.commit(name, attempt, state))

@@ -8,9 +8,12 @@
 mod acks;
 mod bench;
 mod deliveries;
+mod disclosures;
 mod due;
 mod effects;
 mod lasting;
+mod lifts;
+mod office;
 mod opt_outs;
 mod pages;
 mod quiet;
@@ -18,6 +21,7 @@ mod reminders;
 mod runs;
 mod stops;
 mod sweeps;
+mod told;
 
 use std::sync::Arc;
 
@@ -40,6 +44,11 @@ pub use deliveries::{
     what_was_told_is_no_sign_that_the_source_can_be_read,
     whoever_waits_for_a_delivery_is_woken_by_theirs,
 };
+pub use disclosures::{
+    a_message_is_disclosed_once_when_it_has_ended, an_edited_or_deleted_disclosure_is_found,
+    disclosures_are_one_row_per_answer_and_chain, reopening_remembers_disclosures,
+    what_is_refused_leaves_no_disclosure,
+};
 pub use due::{
     a_household_is_due_on_its_again_day_and_not_before,
     a_household_that_departed_is_due_until_it_is_reconciled,
@@ -58,6 +67,27 @@ pub use lasting::{
     reopening_remembers_stops, reopening_remembers_the_mirror, reopening_remembers_what_was_sent,
     reopening_remembers_when_the_source_was_last_heard_of, two_processes_do_not_disturb_each_other,
 };
+pub use lifts::{
+    a_crms_stop_is_never_lifted_by_a_person_here, a_gateway_is_no_crm_and_a_crm_no_gateway,
+    a_gateway_of_another_source_is_refused, a_keyword_does_not_take_back_what_else_was_said,
+    a_keyword_stop_is_lifted_by_start_at_the_same_sender_only,
+    a_lift_raises_whom_it_concerns_and_nobody_else, a_stop_of_a_gateway_blocks_and_is_no_crm_dnd,
+    a_stop_recorded_at_one_crm_raises_the_household_at_every_other,
+    a_stop_that_was_lifted_and_said_again_holds_again,
+};
+pub use office::{
+    a_decision_takes_the_place_of_the_last_about_the_same_occurrence_and_channel,
+    a_patients_household_is_found, a_refused_op_that_is_replayed_is_due_again_and_payload_free,
+    a_replay_takes_only_what_was_asked_for, an_office_stands_as_it_was_left,
+    an_unmapped_status_is_told_once_and_again_after_a_week,
+    another_fingerprint_looks_at_everybody_once,
+    decisions_are_found_by_patient_and_by_recipient_newest_first, decisions_need_the_latest_epoch,
+    households_are_given_whether_due_or_not, nothing_of_an_office_is_shown_to_another,
+    progress_counts_households_once, runs_are_given_newest_first,
+    statuses_are_counted_from_living_records, tokens_are_stable_and_differ,
+    unreadable_rows_are_listed_with_since_when, what_is_kept_by_name_survives_a_reopen,
+    what_is_set_aside_keeps_its_since_until_it_is_cleared,
+};
 pub use opt_outs::{
     an_opt_out_counts_until_it_is_gone, an_opt_out_ends_when_two_listings_do_not_show_it,
     an_opt_out_may_come_before_its_patient_and_denies_from_then_on,
@@ -71,7 +101,7 @@ pub use pages::{
     an_unreadable_row_is_listed_is_not_missing_and_clears_itself,
     of_two_commits_from_one_cursor_one_wins, what_hangs_from_a_patient_may_come_before_the_patient,
 };
-pub use quiet::nothing_of_a_patient_is_shown;
+pub use quiet::{nothing_of_a_message_is_shown, nothing_of_a_patient_is_shown};
 pub use reminders::{
     a_reminder_counts_from_when_it_is_known, a_reminder_that_has_had_its_time_leaves_no_trace,
 };
@@ -86,6 +116,14 @@ pub use sweeps::{
     a_sighting_between_two_listings_starts_the_count_again,
     absence_from_one_listing_proves_nothing_from_two_it_does, more_than_the_brake_lets_go_stays,
     what_a_patients_own_list_lacks_is_missed_or_where_that_was_told_gone,
+};
+pub use told::{
+    a_message_status_never_goes_back, a_refused_or_waiting_effect_is_not_told,
+    an_attempt_that_may_have_told_of_more_keeps_it_told, an_occurrence_comes_back_as_it_was,
+    history_finds_by_subject_person_address_and_household, it_began_when_it_was_claimed_first,
+    reopening_remembers_what_was_told, what_two_outlets_told_never_mixes,
+    what_was_claimed_counts_as_told_until_it_is_known_not_to_be,
+    what_was_told_since_a_time_is_given_in_order,
 };
 
 /// A place where state is kept: a file, a database, memory.
@@ -122,6 +160,19 @@ pub trait StateHarness: Sized + Send + Sync + 'static {
     /// it open.
     async fn make_older(&self) -> Supported {
         Supported::No("there is no older schema, or implement `make_older`")
+    }
+
+    /// Somebody changes a disclosure behind the store's back, while it is open:
+    /// that of this number names other fields.
+    async fn edit_disclosure(&self, number: u64) -> Supported {
+        let _ = number;
+        Supported::No("implement `edit_disclosure` to check that an edit is noticed")
+    }
+
+    /// Somebody takes a disclosure out behind the store's back, while it is open.
+    async fn delete_disclosure(&self, number: u64) -> Supported {
+        let _ = number;
+        Supported::No("implement `delete_disclosure` to check that a gap is noticed")
     }
 }
 
@@ -218,7 +269,50 @@ macro_rules! __state_checks {
             a_delivery_that_is_not_stored_is_not_acknowledged
             what_was_told_is_never_undone_by_what_is_older
             what_was_told_is_no_sign_that_the_source_can_be_read
+            what_was_claimed_counts_as_told_until_it_is_known_not_to_be
+            a_refused_or_waiting_effect_is_not_told
+            history_finds_by_subject_person_address_and_household
+            an_occurrence_comes_back_as_it_was
+            an_attempt_that_may_have_told_of_more_keeps_it_told
+            it_began_when_it_was_claimed_first
+            what_was_told_since_a_time_is_given_in_order
+            a_message_status_never_goes_back
+            what_two_outlets_told_never_mixes
+            reopening_remembers_what_was_told
+            a_stop_recorded_at_one_crm_raises_the_household_at_every_other
+            a_stop_of_a_gateway_blocks_and_is_no_crm_dnd
+            a_keyword_stop_is_lifted_by_start_at_the_same_sender_only
+            a_keyword_does_not_take_back_what_else_was_said
+            a_crms_stop_is_never_lifted_by_a_person_here
+            a_stop_that_was_lifted_and_said_again_holds_again
+            a_lift_raises_whom_it_concerns_and_nobody_else
+            a_gateway_of_another_source_is_refused
+            a_gateway_is_no_crm_and_a_crm_no_gateway
+            a_decision_takes_the_place_of_the_last_about_the_same_occurrence_and_channel
+            decisions_need_the_latest_epoch
+            decisions_are_found_by_patient_and_by_recipient_newest_first
+            another_fingerprint_looks_at_everybody_once
+            households_are_given_whether_due_or_not
+            a_patients_household_is_found
+            an_unmapped_status_is_told_once_and_again_after_a_week
+            statuses_are_counted_from_living_records
+            a_refused_op_that_is_replayed_is_due_again_and_payload_free
+            a_replay_takes_only_what_was_asked_for
+            what_is_set_aside_keeps_its_since_until_it_is_cleared
+            unreadable_rows_are_listed_with_since_when
+            progress_counts_households_once
+            what_is_kept_by_name_survives_a_reopen
+            an_office_stands_as_it_was_left
+            tokens_are_stable_and_differ
+            runs_are_given_newest_first
+            nothing_of_an_office_is_shown_to_another
+            disclosures_are_one_row_per_answer_and_chain
+            an_edited_or_deleted_disclosure_is_found
+            a_message_is_disclosed_once_when_it_has_ended
+            what_is_refused_leaves_no_disclosure
+            reopening_remembers_disclosures
             nothing_of_a_patient_is_shown
+            nothing_of_a_message_is_shown
         }
     };
 }

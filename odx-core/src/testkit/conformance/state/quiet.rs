@@ -1,17 +1,23 @@
 //! What a store prints of what it keeps.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::StateHarness;
 use super::bench::{Bench, NOW, ok, opening, parked, sink, source, sure, today};
+use super::effects::{Desk, outlet};
 use super::stops::stop;
+use super::told::{about, everything, history};
+use crate::effect::Receipt;
 use crate::error::Error;
 use crate::id::IdScheme;
-use crate::model::{BadRecord, Email, Phone, Record, RecordKind};
+use crate::model::{BadRecord, Channel, Email, Phone, Record, RecordKind};
+use crate::outreach::Address;
 use crate::phi::Phi;
 use crate::sink::Target;
 use crate::source::Change;
-use crate::store::Hold;
+use crate::store::outreach::Lift;
+use crate::store::{EffectState, Hold};
 use crate::testkit::{Canaries, patient};
 
 const GIVEN: &str = "Xiuhcoatl";
@@ -96,4 +102,55 @@ pub async fn nothing_of_a_patient_is_shown<H: StateHarness>() {
         .assert_absent("what the store says", &said);
     Canaries::new([bytes(GIVEN), bytes(FAMILY)])
         .assert_absent("what the store says, as bytes,", &said);
+}
+
+/// No name, number or address of whoever is told stands in a `Debug` of what
+/// goes in or comes out, nor in an error or its causes.
+pub async fn nothing_of_a_message_is_shown<H: StateHarness>() {
+    let (place, b) = Bench::new::<H>().await;
+    let desk = Desk::of(Arc::clone(&b.store), outlet("main", "texts")).await;
+    let mut said = String::new();
+    for (name, address) in [
+        ("a", Address::Phone(sure(Phone::parse(PHONE)))),
+        ("b", Address::Email(sure(Email::parse(EMAIL)))),
+    ] {
+        let mut about = about(&["7"]);
+        about.address = Some(address.clone());
+        let mut claim = desk.claim(name, 0);
+        claim.about = Some(about.clone());
+        say(&mut said, &format!("{claim:?} {about:#?}"));
+        assert!(ok(desk.store.claim_effect(claim.clone()).await));
+        desk.settle(name, 1, EffectState::Done(Receipt::of(name)))
+            .await;
+        let mut query = everything(&["7"]);
+        query.addresses = vec![address];
+        say(&mut said, &format!("{query:?} {query:#?}"));
+        let found = history(&desk, query).await;
+        assert!(!found.person.is_empty(), "it is not found by its address");
+        say(&mut said, &format!("{found:?} {found:#?}"));
+        let mut stale = claim.clone();
+        stale.epoch.0 = 0;
+        note(&mut said, desk.store.claim_effect(stale).await);
+    }
+    let lift = Lift {
+        target: Target::Phone(sure(Phone::parse(PHONE))),
+        channel: Channel::Sms,
+        origin: None,
+        keyword_only: false,
+        reason: "they called".to_owned(),
+    };
+    say(&mut said, &format!("{lift:?} {lift:#?}"));
+    let told = b.store.outreach();
+    note(&mut said, told.lift(&source("nobody"), &lift, NOW).await);
+    let audit = ok(told.audit(&b.source, 0, 9).await);
+    assert_eq!(audit.len(), 2);
+    say(&mut said, &format!("{audit:?}"));
+    if let super::Supported::Yes = place.break_commits().await {
+        let stops = vec![stop(lift.target.clone(), None)];
+        note(&mut said, b.store.suppress(&b.sink, stops, None).await);
+        place.mend().await;
+    }
+    say(&mut said, &format!("{:?} {:#?} {told:?}", b.store, b.store));
+    Canaries::new([PHONE.trim_start_matches("+1"), EMAIL])
+        .assert_absent("what the store says of messages", &said);
 }
