@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use common::{ana, contact};
 use odx_core::clock::Clock as _;
 use odx_core::crm::Enrollment;
@@ -102,7 +102,7 @@ async fn a_lost_reply_is_found_and_not_repeated() {
         Fault::Hang(Duration::from_secs(4)),
     ] {
         let (crm, _server, sink) = crm().await;
-        let clock = TestClock::at(Utc::now());
+        let clock = TestClock::at(odx_core::clock::SystemClock.now());
         let effects = effects(&clock).await;
         let act = TakeIn(Arc::new(sink));
         crm.fail_enrollments(1, fault.clone());
@@ -121,7 +121,7 @@ async fn a_lost_reply_is_found_and_not_repeated() {
 #[tokio::test]
 async fn what_never_arrived_is_repeated_once_when_it_can_no_longer_arrive() {
     let (crm, _server, sink) = crm().await;
-    let clock = TestClock::at(Utc::now());
+    let clock = TestClock::at(odx_core::clock::SystemClock.now());
     let effects = effects(&clock).await;
     let act = TakeIn(Arc::new(sink));
     crm.fail_enrollments(1, Fault::ResetBefore);
@@ -144,7 +144,7 @@ async fn what_never_arrived_is_repeated_once_when_it_can_no_longer_arrive() {
 #[tokio::test]
 async fn a_crm_that_cannot_be_asked_is_not_asked_twice_for_the_same_thing() {
     let (crm, _server, sink) = crm().await;
-    let clock = TestClock::at(Utc::now());
+    let clock = TestClock::at(odx_core::clock::SystemClock.now());
     let effects = effects(&clock).await;
     let act = TakeIn(Arc::new(sink));
     crm.fail_enrollments(1, Fault::ResetAfter);

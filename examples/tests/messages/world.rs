@@ -136,15 +136,18 @@ impl World {
     /// Starts the program, and waits until its receiver listens.
     pub async fn up(&self) -> Up {
         let from = self.log().len();
-        let program = self.start(&["--follow"]);
+        let mut up = Up {
+            program: self.start(&["--follow"]),
+            address: String::new(),
+        };
         let began = Instant::now();
         loop {
             let log = self.log().split_off(from);
             if let Some((_, rest)) = log.split_once("listens on http://")
                 && let Some((address, _)) = rest.split_once('/')
             {
-                let address = address.to_owned();
-                return Up { program, address };
+                up.address = address.to_owned();
+                return up;
             }
             assert!(began.elapsed() < Duration::from_secs(20), "{}", plain(&log));
             rest(Duration::from_millis(10)).await;
