@@ -257,7 +257,10 @@ async fn prepared(store: &SqliteStore) {
         channel: Some(Channel::Sms),
         reason: "keyword_stop".to_owned(),
     };
-    store.suppress(&texts(), vec![stop], None).await.unwrap();
+    store
+        .suppress(&texts(), vec![stop], None, now)
+        .await
+        .unwrap();
     told.keep(&source(), "plan", "old").await.unwrap();
     let acks = AckCommit {
         source: source(),

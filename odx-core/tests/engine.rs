@@ -516,3 +516,63 @@ async fn a_task_that_waited_for_its_contact_goes_even_if_the_run_ends_right_afte
     assert_eq!(b.run().await.sent, 1);
     assert_eq!(b.sink.tasks().len(), 1);
 }
+
+/// The scenarios that hold for any vendor. Here records are states, and not a
+/// queue of versions: the newest state of each is what there is to send.
+#[tokio::test]
+async fn every_scenario_of_any_vendor_comes_out() {
+    let whole: serde_json::Value =
+        serde_json::from_str(include_str!("fixtures/batch_scenarios.json")).unwrap();
+    let cases = whole["cases"].as_array().unwrap();
+    for case in cases {
+        match case["name"].as_str().unwrap() {
+            "same record twice in one flush" => {
+                let b = Bench::new(7);
+                for (key, name) in [("1", "Ana"), ("2", "Bo"), ("1", "Anna")] {
+                    b.source.put(renamed(key, name));
+                }
+                b.run().await;
+                let log = b.sink.log();
+                let expected: Vec<_> = case["expect_sent"].as_array().unwrap().iter().collect();
+                assert_eq!(log.len(), expected.len());
+                let name = &b.sink.contacts()[&id("t:main-st:1")].first_name;
+                assert_eq!(name.expose(), "Anna");
+            }
+            "older version arrives after a newer one was applied" => {
+                // A feed tells what a row is now; only a delivery can be older, and then says nothing.
+                let b = Bench::new(7);
+                b.source.put(renamed("1", "New"));
+                b.run().await;
+                let before = b.sink.writes().0;
+                b.source.put(renamed("1", "New"));
+                b.run().await;
+                assert_eq!(b.sink.writes().0, before);
+                assert_eq!(case["expect"]["od:1001:1"], "skipped:stale");
+            }
+            "task waits for its contact" => {
+                let b = Bench::new(7);
+                b.seed(1);
+                b.sink.refuse(&id("t:main-st:1"), true);
+                let blocked = b.run().await;
+                assert_eq!((blocked.refused, blocked.blocked), (1, 1));
+                b.sink.refuse(&id("t:main-st:1"), false);
+                b.source.put(renamed("1", "Mended"));
+                b.run().await;
+                assert_eq!(b.sink.log(), [id("t:main-st:1"), id("trecall:main-st:r1")]);
+            }
+            "one office throttled does not stop another" => {
+                let (slow, fine) = (Bench::new(1), Bench::new(1));
+                slow.seed(3);
+                fine.seed(3);
+                slow.sink.fail(vec![
+                    SinkFault::SlowDown(Some(Duration::from_secs(3600)));
+                    9
+                ]);
+                let (_, report) = tokio::join!(slow.run(), fine.run());
+                assert!(report.complete && report.sent == 6);
+            }
+            other => panic!("nobody knows {other}"),
+        }
+    }
+    assert_eq!(cases.len(), 4);
+}

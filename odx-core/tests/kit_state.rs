@@ -239,6 +239,7 @@ plants! {
     AnyStatusIsNews => a_message_status_never_goes_back;
     ToldLost => reopening_remembers_what_was_told;
     StopRaisesItsOwnOnly => a_stop_recorded_at_one_crm_raises_the_household_at_every_other;
+    StoppedSinceTheLastTime => a_stop_is_known_since_it_was_said;
     GatewayIsACrm => a_stop_of_a_gateway_blocks_and_is_no_crm_dnd;
     StartLiftsEveryGateway => a_keyword_stop_is_lifted_by_start_at_the_same_sender_only;
     StartLiftsAnything => a_keyword_does_not_take_back_what_else_was_said;

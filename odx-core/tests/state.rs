@@ -254,7 +254,10 @@ async fn stops_stand_in_the_file_as_digests_only() {
         channel: None,
         reason: "stop".to_owned(),
     };
-    store.suppress(&sink, vec![stop], None).await.unwrap();
+    store
+        .suppress(&sink, vec![stop], None, DateTime::UNIX_EPOCH)
+        .await
+        .unwrap();
     drop(store);
     let canaries = odx_core::testkit::Canaries::new(["+12125550147"]);
     for entry in std::fs::read_dir(folder.path()).unwrap() {
@@ -343,7 +346,7 @@ async fn s5_whom_a_message_reached_stands_in_the_file_as_digests_only() {
             channel: None,
             reason: "keyword_stop".to_owned(),
         };
-        store.suppress(&texts, vec![stop], None).await.unwrap();
+        store.suppress(&texts, vec![stop], None, now).await.unwrap();
         for channel in [Channel::Sms, Channel::Email] {
             let lift = Lift {
                 target: target.clone(),

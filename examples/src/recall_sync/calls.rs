@@ -465,7 +465,8 @@ impl Inner {
     /// Stores stops; where the list was read to stays.
     async fn suppress(&self, id: &SinkId, stops: Vec<Suppression>) -> Result<()> {
         let cursor = self.store.suppression_cursor(id).await?;
-        self.store.suppress(id, stops, cursor).await?;
+        let now = SystemClock.now();
+        self.store.suppress(id, stops, cursor, now).await?;
         Ok(())
     }
 

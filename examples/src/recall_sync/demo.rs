@@ -245,7 +245,7 @@ async fn show(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
     );
     let numbers: BTreeSet<_> = texts.texts().into_iter().map(|text| text.to).collect();
     println!(
-        "By the providers' own count: {} texts to {} numbers, {} mails, nobody twice.",
+        "By the providers' own count: {} texts to {} numbers, {} mails.",
         texts.texts().len(),
         numbers.len(),
         mails.mails().len()
@@ -364,7 +364,9 @@ async fn stop(
         for heard in gateway.hear(&call)? {
             if let Heard::Stop(stop) = heard {
                 let cursor = store.suppression_cursor(gateway.id()).await?;
-                store.suppress(gateway.id(), vec![stop], cursor).await?;
+                store
+                    .suppress(gateway.id(), vec![stop], cursor, call.now)
+                    .await?;
             }
         }
     }

@@ -66,7 +66,8 @@ impl Pipeline {
             }
             let next = page.next.clone();
             reach("stops.before");
-            report.suppressions += store.suppress(id, page.stops, page.next).await?;
+            let now = self.clock.now();
+            report.suppressions += store.suppress(id, page.stops, page.next, now).await?;
             reach("stops.after_commit");
             // A list that repeats its cursor has no more to say.
             if !page.more || next == since {

@@ -677,6 +677,7 @@ impl StateStore for MemoryStore {
         sink: &SinkId,
         stops: Vec<Suppression>,
         next: Option<Cursor>,
+        now: DateTime<Utc>,
     ) -> Result<u64> {
         let mut inner = self.lock();
         let entry = inner.sink(sink)?;
@@ -692,6 +693,7 @@ impl StateStore for MemoryStore {
                     let says_stop = stop.reason != view::NEEDS_PERSON;
                     if says_stop && kept.reason == view::NEEDS_PERSON {
                         kept.reason.clone_from(&stop.reason);
+                        kept.since = now;
                         fresh.insert(row);
                     } else if says_stop && kept.reason == view::KEYWORD_STOP {
                         kept.reason.clone_from(&stop.reason);
@@ -699,7 +701,7 @@ impl StateStore for MemoryStore {
                 } else {
                     let kept = outreach::Kept {
                         reason: stop.reason.clone(),
-                        since: DateTime::<Utc>::UNIX_EPOCH,
+                        since: now,
                         lifted: false,
                     };
                     entry.stops.insert(row, kept);

@@ -495,7 +495,7 @@ pub trait StateStore: Debug + Send + Sync + 'static {
     /// See the trait.
     async fn suppression_cursor(&self, sink: &SinkId) -> Result<Option<Cursor>>;
 
-    /// Stores stops as keyed digests and raises the households they concern, at
+    /// Stores stops as keyed digests, said `now`, and raises the households they concern, at
     /// every sink of the source. Returns how many are new. Nothing is ever
     /// lifted by it.
     ///
@@ -506,6 +506,7 @@ pub trait StateStore: Debug + Send + Sync + 'static {
         sink: &SinkId,
         stops: Vec<Suppression>,
         next: Option<Cursor>,
+        now: DateTime<Utc>,
     ) -> Result<u64>;
 
     /// Sizes.

@@ -204,8 +204,9 @@ impl StateStore for Spy {
         sink: &SinkId,
         stops: Vec<Suppression>,
         next: Option<Cursor>,
+        now: DateTime<Utc>,
     ) -> Result<u64> {
-        self.inner.suppress(sink, stops, next).await
+        self.inner.suppress(sink, stops, next, now).await
     }
 
     async fn counts(&self, source: &SourceId, sink: &SinkId) -> Result<Counts> {

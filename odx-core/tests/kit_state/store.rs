@@ -468,6 +468,11 @@ impl StateStore for Faulty {
                 }
             }
             for member in &mut due.view.members {
+                if self.is(Plant::StoppedSinceTheLastTime) {
+                    for stop in &mut member.stops {
+                        stop.since = notes.acked_at;
+                    }
+                }
                 if self.lost(Plant::OptOutsLost) {
                     member.opt_out = None;
                 }
@@ -569,6 +574,7 @@ impl StateStore for Faulty {
         sink: &SinkId,
         stops: Vec<Suppression>,
         next: Option<Cursor>,
+        now: DateTime<Utc>,
     ) -> Result<u64> {
         if self.is_broken() {
             return Err(broken());
@@ -577,9 +583,10 @@ impl StateStore for Faulty {
             let mut notes = self.place.notes.lock().unwrap();
             notes.lifted = stops.is_empty();
             notes.suppressed = true;
+            notes.acked_at = now;
         }
         let sink = self.sink(sink);
-        self.store().suppress(&sink, stops, next).await
+        self.store().suppress(&sink, stops, next, now).await
     }
 
     async fn counts(&self, source: &SourceId, sink: &SinkId) -> Result<Counts> {

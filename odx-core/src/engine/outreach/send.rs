@@ -181,7 +181,9 @@ impl Caller<'_> {
     async fn suppress(&self, gateway: &SinkId, stop: Suppression) -> Result<()> {
         let store = &self.pipeline.store;
         let cursor = store.suppression_cursor(gateway).await?;
-        store.suppress(gateway, vec![stop], cursor).await?;
+        store
+            .suppress(gateway, vec![stop], cursor, self.now())
+            .await?;
         Ok(())
     }
 

@@ -558,9 +558,10 @@ impl StateStore for SqliteStore {
         sink: &SinkId,
         stops: Vec<Suppression>,
         next: Option<Cursor>,
+        now: DateTime<Utc>,
     ) -> Result<u64> {
         let sink = sink.clone();
-        self.write(move |db, key| suppress::commit(db, key, &sink, &stops, next.as_ref()))
+        self.write(move |db, key| suppress::commit(db, key, &sink, &stops, next.as_ref(), now))
             .await
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use rusqlite::{Transaction, params};
 
 use super::{damaged, date, failed, sink_row, source_from, time};
@@ -27,6 +28,7 @@ pub(super) fn commit(
     sink: &SinkId,
     stops: &[Suppression],
     next: Option<&Cursor>,
+    now: DateTime<Utc>,
 ) -> Result<u64> {
     let sink = sink_row(db, sink)?;
     db.execute(
@@ -43,11 +45,11 @@ pub(super) fn commit(
             let new = db
                 .prepare_cached(
                     "INSERT INTO suppression (sink, channel, digest, reason, since) \
-                     VALUES (?1, ?2, ?3, ?4, unixepoch() * 1000) ON CONFLICT DO UPDATE SET lifted_at = NULL, \
+                     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET lifted_at = NULL, \
                      lifted_why = NULL, reason = excluded.reason, since = excluded.since WHERE lifted_at NOTNULL \
                      OR (reason = 'needs_person' AND excluded.reason <> 'needs_person')",
                 )
-                .and_then(|mut q| q.execute(params![sink, code(channel), digest, stop.reason]))
+                .and_then(|mut q| q.execute(params![sink, code(channel), digest, stop.reason, now.timestamp_millis()]))
                 .map_err(failed)?;
             if new > 0 {
                 fresh.insert((channel, digest));

@@ -93,12 +93,15 @@ pub async fn reopening_remembers_stops<H: StateHarness>() {
     let phone = Target::Phone(sure(Phone::parse("503-555-0123")));
     let stops = vec![stop(phone, None)];
     let next = Some(Cursor::new("c7"));
-    let stored = b.store.suppress(&b.sink, stops.clone(), next.clone()).await;
+    let stored = b
+        .store
+        .suppress(&b.sink, stops.clone(), next.clone(), NOW)
+        .await;
     assert_eq!(ok(stored), 2);
     let b = b.reopen(&place).await;
     assert_eq!(ok(b.store.suppression_cursor(&b.sink).await), next);
     assert!(only(&b.household("1").await).blocked.sms);
-    let again = b.store.suppress(&b.sink, stops, next).await;
+    let again = b.store.suppress(&b.sink, stops, next, NOW).await;
     assert_eq!(ok(again), 0, "a stop that was known is news");
 }
 

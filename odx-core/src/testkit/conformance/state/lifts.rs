@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+
 use super::StateHarness;
 use super::bench::{
     Bench, NOW, account, ok, only, opening, people, person, refused, sink, source, sure, today,
@@ -44,7 +46,7 @@ async fn gateway(b: &Bench, name: &str) -> SinkId {
 }
 
 async fn suppress(b: &Bench, sink: &SinkId, reason: &str) -> u64 {
-    ok(b.store.suppress(sink, vec![said(reason)], None).await)
+    ok(b.store.suppress(sink, vec![said(reason)], None, NOW).await)
 }
 
 async fn lifted(b: &Bench, lift: &Lift) -> u64 {
@@ -117,6 +119,28 @@ pub async fn a_stop_of_a_gateway_blocks_and_is_no_crm_dnd<H: StateHarness>() {
     assert_eq!(suppress(&b, &b.sink.clone(), "dnd").await, 1);
     let by_crm = (StopOrigin::Crm, "dnd".to_owned());
     assert_eq!(stops(&b).await, [by_crm, by_gateway]);
+}
+
+/// Since when somebody is stopped is when it was said, not when it was said
+/// again; after a start it is the next time.
+pub async fn a_stop_is_known_since_it_was_said<H: StateHarness>() {
+    let (place, mut b) = Bench::new::<H>().await;
+    b.commit(vec![person("1")], &[]).await;
+    let texts = gateway(&b, "texts").await;
+    let at = |hour| NOW + TimeDelta::hours(hour);
+    let said = async |b: &Bench, hour| {
+        let stops = vec![said("keyword_stop")];
+        let stored = b.store.suppress(&texts, stops, None, at(hour));
+        ok(stored.await);
+        let due = b.household("1").await;
+        only(&due).stops.first().map(|stop| stop.since)
+    };
+    assert_eq!(said(&b, 1).await, Some(at(1)));
+    assert_eq!(said(&b, 2).await, Some(at(1)));
+    let b = b.reopen(&place).await;
+    assert_eq!(said(&b, 3).await, Some(at(1)));
+    lifted(&b, &lift(Some(&texts), true)).await;
+    assert_eq!(said(&b, 4).await, Some(at(4)));
 }
 
 /// A START takes back the STOP that was said to the same sender, and no other.

@@ -71,7 +71,8 @@ pub use lifts::{
     a_crms_stop_is_never_lifted_by_a_person_here, a_gateway_is_no_crm_and_a_crm_no_gateway,
     a_gateway_of_another_source_is_refused, a_keyword_does_not_take_back_what_else_was_said,
     a_keyword_stop_is_lifted_by_start_at_the_same_sender_only,
-    a_lift_raises_whom_it_concerns_and_nobody_else, a_stop_of_a_gateway_blocks_and_is_no_crm_dnd,
+    a_lift_raises_whom_it_concerns_and_nobody_else, a_stop_is_known_since_it_was_said,
+    a_stop_of_a_gateway_blocks_and_is_no_crm_dnd,
     a_stop_recorded_at_one_crm_raises_the_household_at_every_other,
     a_stop_that_was_lifted_and_said_again_holds_again,
 };
@@ -281,6 +282,7 @@ macro_rules! __state_checks {
             reopening_remembers_what_was_told
             a_stop_recorded_at_one_crm_raises_the_household_at_every_other
             a_stop_of_a_gateway_blocks_and_is_no_crm_dnd
+            a_stop_is_known_since_it_was_said
             a_keyword_stop_is_lifted_by_start_at_the_same_sender_only
             a_keyword_does_not_take_back_what_else_was_said
             a_crms_stop_is_never_lifted_by_a_person_here

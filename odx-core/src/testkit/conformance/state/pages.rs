@@ -149,7 +149,7 @@ pub async fn a_commit_that_fails_midway_leaves_nothing<H: StateHarness>() {
     refused(b.store.commit_acks(acks.clone()).await, "a broken answer");
     let stopped = b
         .store
-        .suppress(&b.sink, vec![stop.clone()], next.clone())
+        .suppress(&b.sink, vec![stop.clone()], next.clone(), NOW)
         .await;
     refused(stopped, "a broken list of stops");
     assert_eq!(b.household("1").await.tried, []);
@@ -161,7 +161,7 @@ pub async fn a_commit_that_fails_midway_leaves_nothing<H: StateHarness>() {
     ok(b.store.commit_departure(departure).await);
     ok(b.store.commit_acks(acks).await);
     let stops = vec![stop];
-    let fresh = b.store.suppress(&b.sink, stops, next).await;
+    let fresh = b.store.suppress(&b.sink, stops, next, NOW).await;
     assert_eq!(ok(fresh), 1);
     assert!(only(&b.household("1").await).blocked.sms);
     assert_eq!(b.load(today(), NOW).await.len(), 2);

@@ -59,7 +59,7 @@ pub async fn nothing_of_a_patient_is_shown<H: StateHarness>() {
     ];
     let bad = BadRecord::new(RecordKind::Patient, None, "no key", FAMILY.as_bytes());
     b.commit(vec![Change::Unreadable(bad)], &[]).await;
-    ok(b.store.suppress(&b.sink, stops.clone(), None).await);
+    ok(b.store.suppress(&b.sink, stops.clone(), None, NOW).await);
     let mut acks = b.acks();
     acks.parked.push(parked("1", "1", Hold::Refused));
     say(&mut said, &format!("{acks:?} {outcome:?}"));
@@ -75,7 +75,7 @@ pub async fn nothing_of_a_patient_is_shown<H: StateHarness>() {
     unknown.source = source("nobody");
     note(&mut said, b.store.commit_page(unknown).await);
     let nobody = sink("nobody");
-    let suppressed = b.store.suppress(&nobody, stops.clone(), None);
+    let suppressed = b.store.suppress(&nobody, stops.clone(), None, NOW);
     note(&mut said, suppressed.await);
     note(&mut said, b.store.parked(&nobody, 9).await);
     let mut query = b.query(today(), NOW);
@@ -86,7 +86,7 @@ pub async fn nothing_of_a_patient_is_shown<H: StateHarness>() {
     note(&mut said, b.store.open_run(&wrong).await);
     if let super::Supported::Yes = place.break_commits().await {
         note(&mut said, b.store.commit_page(page.clone()).await);
-        note(&mut said, b.store.suppress(&b.sink, stops, None).await);
+        note(&mut said, b.store.suppress(&b.sink, stops, None, NOW).await);
         place.mend().await;
     }
     ok(b.store.open_run(&b.opening()).await);
@@ -147,7 +147,7 @@ pub async fn nothing_of_a_message_is_shown<H: StateHarness>() {
     say(&mut said, &format!("{audit:?}"));
     if let super::Supported::Yes = place.break_commits().await {
         let stops = vec![stop(lift.target.clone(), None)];
-        note(&mut said, b.store.suppress(&b.sink, stops, None).await);
+        note(&mut said, b.store.suppress(&b.sink, stops, None, NOW).await);
         place.mend().await;
     }
     say(&mut said, &format!("{:?} {:#?} {told:?}", b.store, b.store));

@@ -41,7 +41,8 @@ pub async fn a_stop_reaches_everyone_with_the_address_and_is_never_lifted<H: Sta
     let email = Target::Email(sure(Email::parse("jane@smile.co")));
     let stops = vec![stop(phone, Some(Channel::Sms)), stop(email, None)];
     let next = Some(Cursor::new("c1"));
-    let suppress = async |b: &Bench, stops, next| ok(b.store.suppress(&b.sink, stops, next).await);
+    let suppress =
+        async |b: &Bench, stops, next| ok(b.store.suppress(&b.sink, stops, next, NOW).await);
     assert_eq!(suppress(&b, stops.clone(), next.clone()).await, 2);
     assert_eq!(ok(b.store.suppression_cursor(&b.sink).await), next);
     let all = [
