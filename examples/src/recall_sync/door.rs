@@ -18,6 +18,7 @@ use odx_opendental::{
 use tokio::net::TcpListener;
 use url::Url;
 
+use crate::calls::{CallCounts, Calls, Line, Switchboard};
 use crate::progress::Screen;
 use crate::section::{Mistakes, Section};
 
@@ -53,14 +54,15 @@ pub(crate) fn same_key<'a>(sending: &'a [Sending], key: &Secret) -> Option<&'a s
     same.map(|(_, _, office)| office.as_str())
 }
 
-/// Offices that send need a receiver, and a receiver needs one that sends.
+/// Whoever sends or calls needs a receiver, and a receiver needs somebody.
 pub(crate) fn needed(
-    receiver: Option<&Section<'_, '_>>,
+    receiver: Option<&Range<usize>>,
     sending: &[Sending],
+    calling: &[Range<usize>],
     mistakes: &Mistakes<'_>,
 ) {
-    match (receiver, sending) {
-        (None, sending) => {
+    match receiver {
+        None => {
             for (at, _, office) in sending {
                 mistakes.add(
                     at,
@@ -69,12 +71,19 @@ pub(crate) fn needed(
                     ),
                 );
             }
+            for at in calling {
+                mistakes.add(
+                    at,
+                    "calls of providers or of the crm have no way in: write [receiver] with a path",
+                );
+            }
         }
-        (Some(section), []) => mistakes.add(
-            section.span(),
-            "receiver has no office to receive for: set events = true in an [office.source], or remove it",
+        Some(at) if sending.is_empty() && calling.is_empty() => mistakes.add(
+            at,
+            "receiver has no office to receive for: set events = true in an [office.source], webhook_token in an \
+             [office.sink], or what a provider's calls are checked by; or remove it",
         ),
-        _ => {}
+        Some(_) => {}
     }
 }
 
@@ -174,7 +183,8 @@ fn cannot_be_guessed(path: &str) -> bool {
 pub(crate) struct Open {
     door: Door,
     listener: TcpListener,
-    receiver: Receiver,
+    receiver: Option<Receiver>,
+    board: Switchboard,
 }
 
 impl Door {
@@ -188,19 +198,37 @@ impl Door {
         })
     }
 
-    /// Listens for these offices, each with the key that its events carry.
-    pub(crate) fn open(
+    /// Where calls about an office come in, as whoever calls spells it. It holds
+    /// the secret path. None: the file does not say where this is reached.
+    pub(crate) fn calls_at(&self, calls: Calls, office: &str) -> Option<Secret> {
+        let url = self.url.as_ref()?.as_str().trim_end_matches('/');
+        let (path, kind) = (self.path.expose(), calls.name());
+        Some(Secret::new(format!("{url}/{path}/{kind}/{office}")))
+    }
+
+    /// Listens for these offices: for events, each with the key that its events
+    /// carry, and for calls.
+    pub(crate) async fn open(
         self,
         offices: Vec<(SourceId, Secret)>,
+        lines: Vec<Line>,
         store: Arc<dyn StateStore>,
+        screen: Screen,
     ) -> Result<Open> {
         let settings = ReceiverSettings::new(self.path.clone());
-        let receiver = Receiver::new(settings, offices, store)?;
+        let receiver = if offices.is_empty() {
+            None
+        } else {
+            Some(Receiver::new(settings, offices, Arc::clone(&store))?)
+        };
+        let (path, url) = (self.path.clone(), self.url.clone());
+        let board = Switchboard::open(path, url, lines, store, screen).await?;
         let listener = listen(self.address)?;
         Ok(Open {
             door: self,
             listener,
             receiver,
+            board,
         })
     }
 }
@@ -212,6 +240,7 @@ impl Open {
             door,
             listener,
             receiver,
+            board,
         } = self;
         // Port 0 is any that is free.
         let address = listener.local_addr().unwrap_or(door.address);
@@ -219,7 +248,8 @@ impl Open {
         screen.line(&format!(
             "receiver: listens on {scheme}://{address}/<path>/"
         ));
-        let router = receiver.router();
+        let events = receiver.as_ref().map(Receiver::router);
+        let router = events.unwrap_or_default().merge(board.router());
         let limits = ServeLimits::default();
         let ends = stop.clone();
         let serving = async {
@@ -228,10 +258,14 @@ impl Open {
                 None => serve(listener, router, limits, stop).await,
             }
         };
+        let counts = || {
+            let events = receiver.as_ref().map(Receiver::counts);
+            (events.unwrap_or_default(), board.counts())
+        };
         let mut telling = Telling::default();
         let watching = async {
             while !ends.is_set() {
-                telling.look(receiver.counts(), &screen);
+                telling.look(counts(), &screen);
                 tokio::select! {
                     () = SystemClock.sleep(Duration::from_secs(1)) => {}
                     () = ends.wait() => {}
@@ -239,33 +273,41 @@ impl Open {
             }
         };
         let (served, ()) = tokio::join!(serving, watching);
-        telling.tell(receiver.counts(), &screen);
+        telling.tell(counts(), &screen);
         served
     }
 }
 
+/// What came in: deliveries, and calls.
+type Came = (ReceiverCounts, CallCounts);
+
 /// What was last told of the counts, and when.
 #[derive(Default)]
 struct Telling {
-    told: ReceiverCounts,
+    told: Came,
     at: Option<Instant>,
 }
 
 impl Telling {
-    fn look(&mut self, counts: ReceiverCounts, screen: &Screen) {
+    fn look(&mut self, came: Came, screen: &Screen) {
         // The first one at once: whoever sets this up waits for it.
         if self.at.is_none_or(|at| at.elapsed() >= TELL_EVERY) {
-            self.tell(counts, screen);
+            self.tell(came, screen);
         }
     }
 
-    fn tell(&mut self, counts: ReceiverCounts, screen: &Screen) {
-        if counts == self.told {
+    fn tell(&mut self, came: Came, screen: &Screen) {
+        if came == self.told {
             return;
         }
-        self.told = counts;
+        if came.0 != self.told.0 {
+            screen.line(&sentence(&came.0));
+        }
+        if came.1 != self.told.1 {
+            screen.line(&format!("receiver: {}", came.1));
+        }
+        self.told = came;
         self.at = Some(Instant::now());
-        screen.line(&sentence(&counts));
     }
 }
 

@@ -63,13 +63,19 @@ pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
     });
     let mut declarations = doorstep.unwrap_or_default().into_iter();
     // Deliveries wait for whoever follows; a single run ends before any could come.
-    let door = match door.filter(|_| follow).map(|door| {
-        let keys = offices.iter().filter_map(OfficeSetup::sends).collect();
-        door.open(keys, Arc::clone(&store))
-    }) {
+    let door = match door.filter(|_| follow) {
         None => None,
-        Some(Ok(open)) => Some(tokio::spawn(open.serve(screen.clone(), stop.clone()))),
-        Some(Err(why)) => return fail(FAILED, &format!("receiver: {}", why.chain())),
+        Some(door) => {
+            let keys = offices.iter().filter_map(OfficeSetup::sends).collect();
+            let lines = offices.iter().map(OfficeSetup::line).collect();
+            match door
+                .open(keys, lines, Arc::clone(&store), screen.clone())
+                .await
+            {
+                Ok(open) => Some(tokio::spawn(open.serve(screen.clone(), stop.clone()))),
+                Err(why) => return fail(FAILED, &format!("receiver: {}", why.chain())),
+            }
+        }
     };
     let (notices, heard) = tokio::sync::mpsc::unbounded_channel();
     let mut desks = Vec::new();
@@ -81,7 +87,7 @@ pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
         let source = Arc::clone(&setup.source);
         let dress = Dress::of(&setup);
         let pipeline = setup
-            .pipeline(&store)
+            .pipeline(&store, mode)
             .schedule(schedule)
             .brake(brake)
             .observer(Arc::new(Telling::new(&name, line.clone(), notices.clone())))
@@ -195,6 +201,13 @@ fn close(screen: &Screen, ends: &[End], mode: Mode) -> ExitCode {
         let skipped = table::skipped(report);
         if !skipped.is_empty() {
             println!("{name}: left out {}", skipped.join(", "));
+        }
+        let told = table::told_line(report, mode);
+        if !told.is_empty() {
+            println!("{name}: {told}");
+        }
+        if let Some(paused) = &report.paused {
+            println!("{name}: nobody is told anything: {paused}");
         }
         let health = report.health.as_ref();
         if let Some(quiet) = health.and_then(|health| health.quiet()) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use odx_core::source::{Plan, PracticeSource as _};
 use odx_core::store::{MemoryStore, SqliteStore, StateStore};
-use odx_core::{Error, Result};
+use odx_core::{Error, Mode, Result};
 use tokio::task::JoinSet;
 
 use crate::cli::{DONE, FAILED, INCOMPLETE, fail};
@@ -53,7 +53,7 @@ pub(crate) async fn explain(config: Config) -> ExitCode {
     for setup in config.offices {
         let name = setup.office.id().to_string();
         let pipeline = setup
-            .pipeline(&store)
+            .pipeline(&store, Mode::DryRun)
             .schedule(config.schedule)
             .brake(config.brake)
             .build();

@@ -3,6 +3,7 @@
 //! Without a configuration it is a demonstration that needs nothing. See the
 //! README of the project for the configuration and the exit codes.
 
+mod calls;
 mod clerk;
 mod cli;
 mod commands;

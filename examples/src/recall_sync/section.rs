@@ -86,6 +86,8 @@ impl<'a, 'i> Section<'a, 'i> {
     fn path(&self, key: &str) -> String {
         if self.name.is_empty() {
             key.to_owned()
+        } else if key.is_empty() {
+            self.name.clone()
         } else {
             format!("{}.{key}", self.name)
         }
@@ -146,6 +148,81 @@ impl<'a, 'i> Section<'a, 'i> {
                 })
                 .collect(),
         )
+    }
+
+    /// One of a few words.
+    pub(crate) fn word<T: Copy>(&self, key: &'static str, known: &[(&str, T)]) -> Option<T> {
+        let (text, at) = self.text(key)?;
+        let found = known.iter().find(|(word, _)| *word == text);
+        if found.is_none() {
+            self.wrong(&at, key, &format!("must be {}", listed(known)));
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    /// A list of some of a few words, each once.
+    pub(crate) fn words<T: Copy>(&self, key: &'static str, known: &[(&str, T)]) -> Option<Vec<T>> {
+        let texts = self.texts(key)?;
+        if texts.is_empty() {
+            let what = format!("is empty: name {}", listed(known));
+            self.wrong(self.span(), key, &what);
+        }
+        let mut seen = BTreeSet::new();
+        let mut values = Vec::new();
+        for (text, at) in texts {
+            match known.iter().find(|(word, _)| *word == text) {
+                Some((word, _)) if !seen.insert(*word) => {
+                    self.wrong(&at, key, "names something twice");
+                }
+                Some((_, value)) => values.push(*value),
+                None => self.wrong(&at, key, &format!("must hold {} only", listed(known))),
+            }
+        }
+        Some(values)
+    }
+
+    /// Tables below this one, by names that the file chooses.
+    pub(crate) fn tables(self) -> Vec<(String, Section<'a, 'i>)> {
+        let mut tables = Vec::new();
+        for (name, value) in self.table {
+            let key = name.get_ref().as_ref();
+            match value.get_ref() {
+                DeValue::Table(table) => {
+                    let path = self.path(&format!("\"{key}\""));
+                    let inner = Section::new(path, table, value.span(), self.mistakes);
+                    tables.push((key.to_owned(), inner));
+                }
+                _ => self.wrong(&value.span(), key, "must be a table"),
+            }
+        }
+        tables
+    }
+
+    /// Lists of texts, by names that the file chooses, each with the place of its
+    /// name.
+    pub(crate) fn lists(&self) -> Vec<(String, Range<usize>, Vec<String>)> {
+        let mut lists = Vec::new();
+        for (name, value) in self.table {
+            let key = name.get_ref().as_ref();
+            let texts = match value.get_ref() {
+                DeValue::Array(list) => list
+                    .iter()
+                    .map(|item| match item.get_ref() {
+                        DeValue::String(text) => Some(text.to_string()),
+                        _ => None,
+                    })
+                    .collect(),
+                _ => None,
+            };
+            match texts {
+                Some(texts) => lists.push((key.to_owned(), name.span(), texts)),
+                None => {
+                    let key = format!("\"{key}\"");
+                    self.wrong(&value.span(), &key, "must be a list of texts in quotes");
+                }
+            }
+        }
+        lists
     }
 
     /// A whole number within bounds.
@@ -360,4 +437,17 @@ impl<'a, 'i> Section<'a, 'i> {
             }
         }
     }
+}
+
+/// `"a", "b" or "c"`
+fn listed<T>(known: &[(&str, T)]) -> String {
+    let mut words: Vec<_> = known
+        .iter()
+        .map(|(word, _)| format!("\"{word}\""))
+        .collect();
+    let last = words.pop().unwrap_or_default();
+    if words.is_empty() {
+        return last;
+    }
+    format!("{} or {last}", words.join(", "))
 }

@@ -1,6 +1,9 @@
 //! The closing table.
 
+use std::collections::BTreeSet;
+
 use odx_core::RunReport;
+use odx_core::outreach::gate::Rule;
 use odx_core::policy::Skip;
 use odx_core::source::Plan;
 
@@ -90,6 +93,50 @@ pub(crate) fn plan(plan: &Plan) -> String {
             format!("  {what:<first$}  {by:<second$}  {requests:>third$}  {why}\n")
         })
         .collect()
+}
+
+/// Who was told and who was not, by rule: one column for each run.
+pub(crate) fn told(runs: &[(&str, &RunReport)]) -> String {
+    let heads = runs.iter().map(|(name, _)| (*name).to_owned());
+    let mut rows = vec![[String::new()].into_iter().chain(heads).collect::<Vec<_>>()];
+    let row = |name: &str, of: &dyn Fn(&RunReport) -> u64| {
+        let cells = runs.iter().map(|(_, report)| of(report).to_string());
+        [name.to_owned()]
+            .into_iter()
+            .chain(cells)
+            .collect::<Vec<_>>()
+    };
+    rows.push(row("told", &|report| report.told));
+    let rules: BTreeSet<Rule> = runs
+        .iter()
+        .flat_map(|(_, report)| report.untold.keys().copied())
+        .collect();
+    for rule in rules {
+        let of = |report: &RunReport| report.untold.get(&rule).copied().unwrap_or(0);
+        rows.push(row(rule.name(), &of));
+    }
+    columns(&rows)
+}
+
+/// The same of one run, on one line. Empty: nothing was to be told.
+pub(crate) fn told_line(report: &RunReport, mode: odx_core::Mode) -> String {
+    if report.told == 0 && report.untold.is_empty() {
+        return String::new();
+    }
+    let verb = match mode {
+        odx_core::Mode::Live => "told",
+        odx_core::Mode::DryRun => "would tell",
+    };
+    let untold: Vec<_> = report
+        .untold
+        .iter()
+        .map(|(rule, count)| format!("{count} {}", rule.name()))
+        .collect();
+    let mut line = format!("{verb} {}", report.told);
+    if !untold.is_empty() {
+        line.push_str(&format!("; not told: {}", untold.join(", ")));
+    }
+    line
 }
 
 /// What was left out, in words.

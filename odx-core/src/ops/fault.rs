@@ -59,6 +59,7 @@ const SAID: &[(&str, &str, Fix)] = &[
     ("answered with a redirect", "address_of_crm", Fix::Config),
     ("no upsert by external id", "contract", Fix::Vendor),
     ("cannot list suppressions", "contract", Fix::Config),
+    ("take somebody into a sequence", "contract", Fix::Config),
     ("list of suppressions has no shape", "contract", Fix::Vendor),
     ("does not name this record", "contract", Fix::Vendor),
     ("answer was cut", "contract", Fix::Vendor),

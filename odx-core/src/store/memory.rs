@@ -688,7 +688,14 @@ impl StateStore for MemoryStore {
                 let known = entry.stops.get_mut(&row).filter(|kept| !kept.lifted);
                 if let Some(kept) = known {
                     // Whoever has more against them than their own word cannot take it back alone.
-                    if kept.reason == view::KEYWORD_STOP {
+                    // A reply that waits for a person gives way to a stop, and never takes its place: letting
+                    // the reply go must not let the stop go with it.
+                    let says_stop = stop.reason != view::NEEDS_PERSON;
+                    if says_stop && kept.reason == view::NEEDS_PERSON {
+                        kept.reason.clone_from(&stop.reason);
+                        kept.since = now;
+                        fresh.insert(row);
+                    } else if says_stop && kept.reason == view::KEYWORD_STOP {
                         kept.reason.clone_from(&stop.reason);
                     }
                 } else {

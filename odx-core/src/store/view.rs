@@ -199,6 +199,9 @@ pub(super) fn order(member: &mut Member) {
 /// another.
 pub(super) const KEYWORD_STOP: &str = "keyword_stop";
 
+/// Why a reply waits for a person: no stop yet.
+pub(super) const NEEDS_PERSON: &str = "needs_person";
+
 /// Gives a member the stops that concern them, in one order.
 pub(super) fn stop(member: &mut Member, mut stops: Vec<Stop>) {
     stops.sort_by(|a, b| {

@@ -57,7 +57,6 @@ struct Inner {
     /// Keys of which no answer can be had.
     dark: BTreeSet<String>,
     /// Keys that were tried.
-    tried: BTreeSet<String>,
     /// This is a day's first run.
     first: bool,
     faults: BTreeMap<&'static str, u64>,
@@ -117,11 +116,7 @@ impl Recorder {
         // What came to nothing twice in doubt, by a lost request or because the process
         // ended, is given up: so only the first run has that.
         let first = [Fault::LostBefore, Fault::Ends, Fault::EndsBefore];
-        // The excuse: a review request, and what was tried before, is not repeated.
-        let again = !inner.tried.insert(key.clone());
-        let excused = (message.purpose == Purpose::Review || again)
-            && std::env::var("ODX_YEAR_EXCUSE").is_ok_and(|names| names.contains("lost"));
-        if first.contains(&fault) && (!inner.first || excused) {
+        if first.contains(&fault) && !inner.first {
             fault = Fault::Down;
         }
         if matches!(fault, Fault::Gone | Fault::GoneBefore) {
@@ -135,8 +130,13 @@ impl Recorder {
             text: message.text.expose().clone(),
         };
         match fault {
-            Fault::Down | Fault::LostBefore | Fault::EndsBefore => {}
             Fault::GoneBefore => inner.never.push(taken),
+            // A review request that may have been sent is not repeated, even where
+            // it turns out that it was not (reference crm.md 3.6).
+            Fault::LostBefore | Fault::EndsBefore if taken.purpose == Purpose::Review => {
+                inner.never.push(taken);
+            }
+            Fault::Down | Fault::LostBefore | Fault::EndsBefore => {}
             _ => inner.taken.push(taken),
         }
         fault

@@ -2,7 +2,8 @@
 //! SQL makes of the same history.
 //!
 //! `ODX_YEAR=10000 cargo test --release -p odx-core --test year -- --nocapture`
-//! is the full size; `ODX_YEAR_SEED` is another year.
+//! is the full size; `ODX_YEAR_SEED` is another year, and `ODX_YEAR_WHY=1` tells what
+//! both know about those in whom they differ.
 
 #![allow(
     clippy::unwrap_used,
@@ -46,6 +47,9 @@ async fn a_year_of_odx_is_what_plain_sql_says() {
         oracle::step(&year.history);
         year.run().await;
         year.compare(tick).await;
+        if tick.number % 30 == 29 && plan.people > 1000 {
+            println!("{}: {}", tick.wall.date(), year.pace());
+        }
     }
     year.compare_occurrences().await;
     println!("{}", year.figures());

@@ -39,9 +39,6 @@ CREATE TABLE told (t INTEGER, purpose TEXT, subject TEXT, cycle TEXT, channel TE
 CREATE INDEX told_subject ON told (subject, purpose);
 CREATE TABLE task (id TEXT PRIMARY KEY, kind TEXT, contact TEXT, status TEXT);
 
--- Differences that are known, to look for others behind them.
-CREATE TABLE excuse (name TEXT);
-
 -- Area codes west of the office: hours behind it.
 CREATE TABLE area (code TEXT PRIMARY KEY, behind TEXT);
 INSERT INTO area VALUES ('312', '-1 hours'), ('213', '-3 hours');
@@ -160,15 +157,10 @@ WITH s AS (
     SELECT 'trecall:main-st:' || key AS id, 'recall' AS kind, patient,
         CASE WHEN open THEN 'open' WHEN alive AND scheduled IS NOT NULL THEN 'completed'
             ELSE 'cancelled' END AS status FROM r
-    WHERE NOT (EXISTS (SELECT 1 FROM excuse WHERE name = 'moved-to-closed') AND EXISTS (
-        SELECT 1 FROM task WHERE id = 'trecall:main-st:' || r.key
-            AND contact <> 't:main-st:' || r.patient)
-        AND NOT EXISTS (SELECT 1 FROM person AS h WHERE h.key = r.patient AND NOT h.gone
-            AND h.status NOT IN ('archived', 'deceased', 'deleted')))
     UNION ALL
     SELECT 'treact:main-st:' || patient, 'reactivation', patient,
         CASE WHEN wanted THEN 'open' WHEN booked THEN 'completed' ELSE 'cancelled' END
-    FROM lapse WHERE last IS NOT NULL OR NOT EXISTS (SELECT 1 FROM excuse WHERE name = 'no-visit'))
+    FROM lapse)
 INSERT INTO task SELECT id, kind, 't:main-st:' || patient, status FROM s
     WHERE status = 'open' OR EXISTS (SELECT 1 FROM task WHERE task.id = s.id)
 ON CONFLICT (id) DO UPDATE SET status = excluded.status, contact = excluded.contact;
@@ -188,12 +180,6 @@ pub(crate) struct Should {
 pub(crate) fn begin(history: &History, caps: (u32, u32)) {
     history.db.execute_batch(TABLES).unwrap();
     history.run("INSERT INTO cap VALUES (?1, ?2)", params![caps.0, caps.1]);
-    for name in std::env::var("ODX_YEAR_EXCUSE")
-        .iter()
-        .flat_map(|names| names.split(','))
-    {
-        history.run("INSERT INTO excuse VALUES (?1)", [name]);
-    }
 }
 
 /// Decides the newest run.

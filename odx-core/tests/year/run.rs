@@ -613,6 +613,12 @@ impl Year {
                 &format!("SELECT count(*) FROM {table}"),
             );
         }
+        text + &self.pace()
+    }
+
+    /// How long it took so far.
+    pub(crate) fn pace(&self) -> String {
+        let mut text = String::new();
         let all = self.begun.elapsed().as_secs_f64();
         writeln!(
             text,

@@ -10,7 +10,7 @@ use odx_core::crm::{Delivery, Entity, Intent};
 use odx_core::http::{self, Method, Reply, RequestBuilder};
 use odx_core::sink::{Outcome, SuppressionPage};
 use odx_core::source::Cursor;
-use odx_core::{Error, Phi, Result};
+use odx_core::{Error, IdempotencyKey, Phi, Result};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use url::Url;
@@ -120,14 +120,9 @@ impl Client {
             }
             (IdIn::Path, entity) => format!("{entity}/{}", segment(id)),
         };
-        let key = delivery.idempotency_key.as_str();
-        let key = match self.key_style {
-            KeyStyle::Quoted => format!("\"{key}\""),
-            KeyStyle::Bare => key.to_owned(),
-        };
         let mut request = self
             .request(Method::PUT, self.address(&path)?)
-            .header("Idempotency-Key", key);
+            .header("Idempotency-Key", self.key(&delivery.idempotency_key));
         let retire = delivery.op.intent == Intent::Retire;
         if retire {
             // Only if the record is there: a retire creates nothing.
@@ -271,12 +266,20 @@ impl Client {
             .collect())
     }
 
-    fn address(&self, path: &str) -> Result<Url> {
+    /// A key as the header has it.
+    pub(super) fn key(&self, key: &IdempotencyKey) -> String {
+        match self.key_style {
+            KeyStyle::Quoted => format!("\"{}\"", key.as_str()),
+            KeyStyle::Bare => key.as_str().to_owned(),
+        }
+    }
+
+    pub(super) fn address(&self, path: &str) -> Result<Url> {
         let base = self.base.as_str().trim_end_matches('/');
         Url::parse(&format!("{base}/{path}")).map_err(|_| Cause::Unaddressable.into())
     }
 
-    fn request(&self, method: Method, url: Url) -> RequestBuilder {
+    pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
         let request = self
             .http
             .request(method, url)
@@ -305,7 +308,12 @@ impl Client {
             .map_err(|error| Cause::Unreached(error.chain()))
     }
 
-    fn wait(&self, reply: &Reply) -> Option<Duration> {
+    /// Sends it, and leaves to the caller what a failure means.
+    pub(super) async fn raw(&self, request: RequestBuilder) -> Result<Reply> {
+        self.http.send(request).await
+    }
+
+    pub(super) fn wait(&self, reply: &Reply) -> Option<Duration> {
         reply.wait(self.clock.now())
     }
 }
@@ -355,7 +363,7 @@ const fn is_transient(status: u16) -> bool {
 
 /// The JSON of a successful answer; none if it is empty. Anything else in a
 /// success is somebody else's page.
-fn json(reply: &Reply) -> Result<Option<Value>, Cause> {
+pub(super) fn json(reply: &Reply) -> Result<Option<Value>, Cause> {
     let body = reply.body.trim_ascii();
     if body.is_empty() {
         return Ok(None);
@@ -373,7 +381,7 @@ fn json(reply: &Reply) -> Result<Option<Value>, Cause> {
 }
 
 /// Percent-encodes all but the unreserved characters.
-fn segment(text: &str) -> String {
+pub(super) fn segment(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -93,6 +93,7 @@ pub struct RestConfig {
     id_in: IdIn,
     key_style: KeyStyle,
     scheme: IdScheme,
+    enrollments: bool,
     timeout: Duration,
     clock: Arc<dyn Clock>,
 }
@@ -108,6 +109,7 @@ impl fmt::Debug for RestConfig {
             .field("id_in", &self.id_in)
             .field("key_style", &self.key_style)
             .field("scheme", &self.scheme)
+            .field("enrollments", &self.enrollments)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
@@ -132,6 +134,7 @@ impl RestConfig {
             id_in: IdIn::default(),
             key_style: KeyStyle::default(),
             scheme: IdScheme::default(),
+            enrollments: false,
             timeout: Duration::from_secs(30),
             clock: Arc::new(SystemClock),
         }
@@ -177,6 +180,14 @@ impl RestConfig {
     #[must_use]
     pub const fn with_scheme(mut self, scheme: IdScheme) -> Self {
         self.scheme = scheme;
+        self
+    }
+
+    /// Says whether the CRM has sequences that odx may take people into. It has
+    /// none by default: they may send messages.
+    #[must_use]
+    pub const fn with_enrollments(mut self, has: bool) -> Self {
+        self.enrollments = has;
         self
     }
 
@@ -233,6 +244,7 @@ impl RestConfig {
             self.scheme,
             self.batch,
             self.concurrency,
+            self.enrollments,
             client,
         ))
     }

@@ -27,6 +27,11 @@ pub(super) enum Cause {
          check the base url, or have the crm's vendor add it"
     )]
     NoUpsert(u16),
+    #[error(
+        "the crm has no way to take somebody into a sequence at this address ({0}); \
+         check the base url, or switch its enrollments off"
+    )]
+    NoSequences(u16),
     #[error("the crm cannot list suppressions as asked ({0}); check the base url")]
     NoReading(u16),
     #[error("the crm asked for a slower pace (429)")]
@@ -106,7 +111,9 @@ impl Cause {
         match self {
             Self::Token | Self::LoginPage(_) => ErrorKind::Credentials,
             Self::Forbidden => ErrorKind::Permission,
-            Self::Redirect(_) | Self::NoUpsert(_) | Self::NoReading(_) => ErrorKind::Config,
+            Self::Redirect(_) | Self::NoUpsert(_) | Self::NoReading(_) | Self::NoSequences(_) => {
+                ErrorKind::Config
+            }
             Self::SlowDown => ErrorKind::RateLimited,
             Self::Busy(_) | Self::Unreached(_) | Self::InProgress => ErrorKind::Unavailable,
             Self::Cut | Self::Shapeless | Self::NotNamed => ErrorKind::Protocol,

@@ -6,6 +6,7 @@
 pub(crate) mod address;
 mod client;
 mod config;
+mod enroll;
 mod error;
 mod sink;
 mod stops;
@@ -17,3 +18,4 @@ mod any;
 pub(crate) use any::{read_answer, read_cursor, read_stops};
 pub use config::{Auth, IdIn, KeyStyle, RestConfig};
 pub use sink::RestSink;
+pub use stops::told;

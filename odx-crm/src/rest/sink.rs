@@ -4,10 +4,11 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use odx_core::crm::{Delivery, Entity, Intent};
+use odx_core::crm::{Delivery, Enrollment, Entity, Intent};
+use odx_core::effect::{ActError, Receipt};
 use odx_core::sink::{Account, CrmSink, Outcome, SinkLimits, SuppressionPage};
 use odx_core::source::{Cursor, Probe};
-use odx_core::{Disposition, Error, IdScheme, Result, SinkId};
+use odx_core::{Disposition, Error, ErrorKind, IdScheme, IdempotencyKey, Result, SinkId};
 
 use super::client::{Batch, Client, Put, Stops};
 
@@ -19,6 +20,8 @@ pub struct RestSink {
     scheme: IdScheme,
     batch: NonZeroUsize,
     concurrency: NonZeroUsize,
+    /// It takes people into sequences.
+    enrolls: bool,
     client: Client,
     /// The CRM said that it has no batch route. It is not asked again.
     one_by_one: AtomicBool,
@@ -30,6 +33,7 @@ impl RestSink {
         scheme: IdScheme,
         batch: NonZeroUsize,
         concurrency: NonZeroUsize,
+        enrolls: bool,
         client: Client,
     ) -> Self {
         Self {
@@ -37,6 +41,7 @@ impl RestSink {
             scheme,
             batch,
             concurrency,
+            enrolls,
             client,
             one_by_one: AtomicBool::new(false),
         }
@@ -170,9 +175,38 @@ impl CrmSink for RestSink {
         })
     }
 
+    fn enrolls(&self) -> bool {
+        self.enrolls
+    }
+
+    async fn enroll(
+        &self,
+        enrollment: &Enrollment,
+        key: &IdempotencyKey,
+    ) -> Result<Receipt, ActError> {
+        if !self.enrolls {
+            return Err(ActError::NotSent(no_sequences()));
+        }
+        self.client.enroll(enrollment, key).await
+    }
+
+    async fn find_enrollment(&self, enrollment: &Enrollment) -> Result<Option<Receipt>> {
+        if !self.enrolls {
+            return Err(no_sequences());
+        }
+        self.client.find_enrollment(enrollment).await
+    }
+
     fn requests(&self) -> u64 {
         self.client.requests()
     }
+}
+
+fn no_sequences() -> Error {
+    Error::new(
+        ErrorKind::Config,
+        "this crm is not known to have sequences: switch its enrollments on",
+    )
 }
 
 fn note(outcomes: &mut [Option<Outcome>], place: usize, outcome: Outcome) {

@@ -34,6 +34,27 @@ fn keep(after: String) -> Result<Cursor, Cause> {
 /// Longest cursor that is kept and sent back in a query.
 const LONGEST_CURSOR: usize = 2048;
 
+/// Reads what a CRM tells by itself: the body of its list of suppressions, as
+/// the contract says. A call is no page of the list, so it moves no cursor.
+///
+/// ```
+/// let body = br#"{"suppressions": [{"phone": "503-555-0123", "channel": "sms"}]}"#;
+/// assert_eq!(odx_crm::rest::told(body).unwrap().stops.len(), 1);
+/// assert!(odx_crm::rest::told(b"[").is_err());
+/// ```
+///
+/// # Errors
+/// [`ErrorKind::Protocol`](odx_core::ErrorKind::Protocol) for what is no such list.
+pub fn told(body: &[u8]) -> odx_core::Result<SuppressionPage> {
+    let answer: Value = serde_json::from_slice(body).map_err(|_| Cause::Shapeless)?;
+    let page = page(&answer, None)?;
+    Ok(SuppressionPage {
+        next: None,
+        more: false,
+        ..page
+    })
+}
+
 /// Reads one page that was asked for after `since`.
 pub(super) fn page(answer: &Value, since: Option<&str>) -> Result<SuppressionPage, Cause> {
     let (list, next, more) = match answer {

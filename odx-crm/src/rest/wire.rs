@@ -1,7 +1,7 @@
 //! Bodies, spelled as the contract spells them. Pure.
 
-use odx_core::Phi;
 use odx_core::crm::Delivery;
+use odx_core::{ContentHash, Phi};
 use serde_json::Value;
 
 use super::error::Cause;
@@ -9,10 +9,7 @@ use super::error::Cause;
 /// The body of a single write: the bytes that were hashed, and their hash.
 /// Written again they would no longer be those bytes.
 pub(super) fn record(delivery: &Delivery) -> Result<Phi<Vec<u8>>, Cause> {
-    let mut out = Vec::with_capacity(delivery.canonical.expose().len() + 96);
-    splice(&mut out, delivery)?;
-    out.push(b'}');
-    Ok(Phi::new(out))
+    hashed(delivery.canonical.expose(), delivery.hash)
 }
 
 /// The body of a batch.
@@ -33,9 +30,20 @@ pub(super) fn batch(group: &[&Delivery]) -> Result<Phi<Vec<u8>>, Cause> {
     Ok(Phi::new(out))
 }
 
+/// Canonical bytes and their hash as one body.
+pub(super) fn hashed(canonical: &[u8], hash: ContentHash) -> Result<Phi<Vec<u8>>, Cause> {
+    let mut out = Vec::with_capacity(canonical.len() + 96);
+    splice_bytes(&mut out, canonical, hash)?;
+    out.push(b'}');
+    Ok(Phi::new(out))
+}
+
 /// The record without its closing brace, and its hash.
 fn splice(out: &mut Vec<u8>, delivery: &Delivery) -> Result<(), Cause> {
-    let canonical = delivery.canonical.expose();
+    splice_bytes(out, delivery.canonical.expose(), delivery.hash)
+}
+
+fn splice_bytes(out: &mut Vec<u8>, canonical: &[u8], hash: ContentHash) -> Result<(), Cause> {
     // A record always has its external id: there is a field before the comma.
     if !canonical.starts_with(b"{\"") {
         return Err(Cause::NotAnObject);
@@ -43,7 +51,7 @@ fn splice(out: &mut Vec<u8>, delivery: &Delivery) -> Result<(), Cause> {
     let open = canonical.strip_suffix(b"}").ok_or(Cause::NotAnObject)?;
     out.extend_from_slice(open);
     out.extend_from_slice(b",\"content_hash\":\"");
-    out.extend_from_slice(delivery.hash.to_wire().as_bytes());
+    out.extend_from_slice(hash.to_wire().as_bytes());
     out.push(b'"');
     Ok(())
 }

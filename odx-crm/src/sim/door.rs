@@ -85,7 +85,9 @@ async fn answer(
     let fault = {
         let mut state = crm.state();
         state.counts.requests += 1;
-        state.faults.next()
+        let about_sequences = uri.path().contains("/enrollments/");
+        let own = about_sequences.then(|| state.enrolling.next()).flatten();
+        own.or_else(|| state.faults.next())
     };
     if let Some(response) = fault.as_ref().and_then(|fault| before(fault, &line, &body)) {
         return response;
@@ -203,6 +205,21 @@ fn route(
             .map(|(_, value)| value.into_owned());
         return state.suppressions(cursor.as_deref());
     }
+    if let ["enrollments", named] = parts.as_slice() {
+        let key = key_of(header("Idempotency-Key").unwrap_or_default());
+        return match *method {
+            _ if !state.sequences => Answer::refusal(404, "not_found"),
+            Method::GET => match state.found(account, named) {
+                Some(body) => Answer { status: 200, body },
+                None => Answer::refusal(404, "not_found"),
+            },
+            Method::PUT => match serde_json::from_slice::<Value>(body) {
+                Ok(body) => state.enroll(account, named, key, &body),
+                Err(_) => state.refuse(400, "json"),
+            },
+            _ => Answer::refusal(405, "method"),
+        };
+    }
     let (entity, rest) = match parts.as_slice() {
         ["contacts", rest @ ..] => (Entity::Contact, rest),
         ["tasks", rest @ ..] => (Entity::Task, rest),
@@ -218,11 +235,7 @@ fn route(
     match (method, rest) {
         (&Method::POST, ["batch"]) if state.batch_route => state.batch(account, entity, body, half),
         (&Method::PUT, [] | [_]) => {
-            let key = header("Idempotency-Key").unwrap_or_default();
-            let key = key
-                .strip_prefix('"')
-                .and_then(|key| key.strip_suffix('"'))
-                .unwrap_or(key);
+            let key = key_of(header("Idempotency-Key").unwrap_or_default());
             let only_if_there = header("If-Match") == Some("*");
             if only_if_there && !state.has(account, entity, &body) {
                 return Answer::refusal(412, "not_found");
@@ -232,6 +245,14 @@ fn route(
         (_, ["batch"]) => Answer::refusal(404, "not_found"),
         _ => Answer::refusal(405, "method"),
     }
+}
+
+/// A key without its quotes, if it has some.
+fn key_of(header: &str) -> &str {
+    header
+        .strip_prefix('"')
+        .and_then(|key| key.strip_suffix('"'))
+        .unwrap_or(header)
 }
 
 fn unescape(text: &str) -> String {

@@ -28,7 +28,7 @@ pub use door::Server;
 pub use fault::Fault;
 pub use mails::{Mail, Mails};
 pub use server::{MailServer, SmtpFault, SmtpStep, Took};
-pub use store::{Counts, Held, Write};
+pub use store::{Counts, Enrolled, Held, Write};
 pub use texts::{Text, Texts};
 
 use store::State;
@@ -157,6 +157,23 @@ impl Crm {
         self.state().faults.plan(n, &fault);
     }
 
+    /// Every start of a sequence, in order. Twice for one occurrence is somebody
+    /// who hears twice: this CRM forgets idempotency keys of these at once, so
+    /// that a test sees what odx does by itself.
+    pub fn enrollments(&self) -> Vec<Enrolled> {
+        self.state().enrolled.clone()
+    }
+
+    /// Takes its sequences away.
+    pub fn remove_sequences(&self) {
+        self.state().sequences = false;
+    }
+
+    /// The next `n` calls about sequences meet this fault, before any other.
+    pub fn fail_enrollments(&self, n: usize, fault: Fault) {
+        self.state().enrolling.plan(n, &fault);
+    }
+
     /// From now on a share `p` of all requests meets one of these faults, by a
     /// dice that falls the same way for the same seed.
     pub fn rate(&self, seed: u64, p: f64, faults: &[Fault]) {
@@ -165,7 +182,9 @@ impl Crm {
 
     /// No more faults.
     pub fn clear_faults(&self) {
-        self.state().faults.clear();
+        let mut state = self.state();
+        state.faults.clear();
+        state.enrolling.clear();
     }
 
     /// Every write of this contact is answered with this status.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use odx_core::clock::{Clock as _, SystemClock};
-use odx_core::crm::{Body, Contact, Entity, Task};
+use odx_core::crm::{Body, Contact, Enrollment, Entity, Task};
 use odx_core::model::Channel;
 use odx_core::sink::{Suppression, Target};
 use serde::Deserialize as _;
@@ -89,6 +89,25 @@ pub struct Counts {
     pub refused: u64,
     /// Requests without a good token.
     pub unauthorized: u64,
+    /// Starts of a sequence.
+    pub enrollments: u64,
+    /// Starts of a sequence for an occurrence that had started one before. Each
+    /// is somebody who hears twice.
+    pub enrollments_twice: u64,
+}
+
+/// Somebody who was taken into a sequence.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Enrolled {
+    /// Whom, and into which.
+    pub enrollment: Enrollment,
+    /// Which account it came to: the place of its token.
+    pub account: usize,
+    /// Under which idempotency key.
+    pub key: String,
+    /// When.
+    pub at: DateTime<Utc>,
 }
 
 /// One answer.
@@ -133,6 +152,12 @@ pub(super) struct State {
     pub(super) faults: Faults,
     pub(super) counts: Counts,
     pub(super) writes: Option<Vec<Write>>,
+    /// It has sequences.
+    pub(super) sequences: bool,
+    /// Every start of a sequence, in order.
+    pub(super) enrolled: Vec<Enrolled>,
+    /// What the next calls about sequences meet.
+    pub(super) enrolling: Faults,
 }
 
 impl State {
@@ -153,6 +178,9 @@ impl State {
             faults: Faults::default(),
             counts: Counts::default(),
             writes: None,
+            sequences: true,
+            enrolled: Vec::new(),
+            enrolling: Faults::default(),
         }
     }
 
@@ -320,6 +348,54 @@ impl State {
             );
         }
         answer
+    }
+
+    /// Takes somebody into a sequence. Knows no idempotency: the same call twice
+    /// reaches people twice, as in a CRM that does not keep its promise.
+    pub(super) fn enroll(
+        &mut self,
+        account: usize,
+        named: &str,
+        key: &str,
+        body: &Value,
+    ) -> Answer {
+        if let Err(code) = wire::check_enrollment(body) {
+            return self.refuse(422, code);
+        }
+        let mut fields = body.clone();
+        if let Some(fields) = fields.as_object_mut() {
+            fields.remove("content_hash");
+        }
+        let Ok(enrollment) = Enrollment::deserialize(&fields) else {
+            return self.refuse(422, "unsupported");
+        };
+        if enrollment.external_id.as_str() != named {
+            return self.refuse(422, "external_id_mismatch");
+        }
+        let whose = enrollment.contact_external_id.as_str().to_owned();
+        if !self.contacts.contains_key(&(account, whose)) {
+            return self.refuse(422, "unknown_contact");
+        }
+        let known = self.found(account, named).is_some();
+        self.enrolled.push(Enrolled {
+            enrollment,
+            account,
+            key: key.to_owned(),
+            at: SystemClock.now(),
+        });
+        self.counts.enrollments += 1;
+        self.counts.enrollments_twice += u64::from(known);
+        let status = if known { 200 } else { 201 };
+        let body = self.found(account, named).unwrap_or_default();
+        Answer { status, body }
+    }
+
+    /// How it shows somebody who is in a sequence.
+    pub(super) fn found(&self, account: usize, named: &str) -> Option<Value> {
+        let mut enrolled = self.enrolled.iter().enumerate();
+        enrolled
+            .find(|(_, one)| one.account == account && one.enrollment.external_id.as_str() == named)
+            .map(|(place, _)| json!({ "id": format!("seq-{}", place + 1), "external_id": named }))
     }
 
     fn write<T: DeserializeOwned>(

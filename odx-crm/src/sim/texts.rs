@@ -71,6 +71,7 @@ struct State {
     faults: Faults,
     misfits: Vec<String>,
     requests: u64,
+    heard: u64,
     page: usize,
     queueing: bool,
     advanced: bool,
@@ -135,6 +136,7 @@ impl Texts {
                 faults: Faults::default(),
                 misfits: Vec::new(),
                 requests: 0,
+                heard: 0,
                 page: 50,
                 queueing: false,
                 advanced: true,
@@ -248,7 +250,8 @@ impl Texts {
             Some("START") => drop(state.opted_out.remove(from)),
             _ => {}
         }
-        let sid = format!("SM{:032x}", 0xf000_0000_u64 + state.requests);
+        state.heard += 1;
+        let sid = format!("SM{:032x}", 0xf000_0000_u64 + state.heard);
         let mut pairs = vec![
             ("AccountSid", Self::ACCOUNT),
             ("Body", body),

@@ -98,6 +98,42 @@ enum Segment {
     Lapsed,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "read to be checked")]
+struct PutEnrollment {
+    channels: Vec<By>,
+    contact_external_id: String,
+    external_id: String,
+    office_id: String,
+    patient_external_id: Option<String>,
+    purpose: Kind,
+    segment: Option<Segment>,
+    content_hash: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum By {
+    Sms,
+    Email,
+    Voice,
+}
+
+/// Whether a body takes somebody into a sequence; else what is wrong, as a
+/// machine code.
+pub(super) fn check_enrollment(body: &Value) -> Result<(), &'static str> {
+    let put = PutEnrollment::deserialize(body).map_err(|_| "shape")?;
+    if put.channels.is_empty() {
+        return Err("channels");
+    }
+    let about = put.patient_external_id.as_deref();
+    if !is_external_id(&put.contact_external_id) || !about.is_none_or(is_external_id) {
+        return Err("contact_external_id");
+    }
+    common(&put.external_id, &put.office_id, &put.content_hash)
+}
+
 /// Whether a body is a contact; else what is wrong, as a machine code.
 pub(super) fn check_contact(body: &Value) -> Result<(), &'static str> {
     let contact = PutContact::deserialize(body).map_err(|_| "shape")?;

@@ -22,7 +22,7 @@ use odx_core::engine::Schedule;
 use odx_core::ops::{Closed, Desk, LinkTemplates};
 use odx_core::policy::TagMap;
 use odx_core::store::{SqliteStore, StateStore};
-use odx_core::{Error, Result};
+use odx_core::{Error, Mode, Result};
 use serde::Serialize;
 
 use crate::cli::{DONE, FAILED, USAGE, fail};
@@ -163,7 +163,10 @@ fn desk(
     schedule: Schedule,
 ) -> std::result::Result<Desk, Trouble> {
     let dress = Dress::of(&setup);
-    let pipeline = setup.pipeline(store).schedule(schedule).build()?;
+    let pipeline = setup
+        .pipeline(store, Mode::DryRun)
+        .schedule(schedule)
+        .build()?;
     Ok(dress.on(pipeline.desk())?)
 }
 

@@ -78,7 +78,10 @@ pub(super) async fn run(config: Config, args: Args) -> End {
         let name = setup.office.id().to_string();
         let dress = Dress::of(&setup);
         let source = setup.source.id().clone();
-        let builder = setup.pipeline(&tried).schedule(schedule).brake(brake);
+        let builder = setup
+            .pipeline(&tried, Mode::DryRun)
+            .schedule(schedule)
+            .brake(brake);
         let planner = Arc::new(Planner::new(source));
         let pipeline = builder.observer(planner.clone()).build()?;
         let report = pipeline.run_once_until(Mode::DryRun, &stop).await?;

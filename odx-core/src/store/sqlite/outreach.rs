@@ -265,11 +265,11 @@ fn messages(db: &Transaction<'_>, outlet: &OutletId, which: Messages) -> Result<
         let text = |place| row.get::<_, String>(place).map_err(failed);
         found.push(MessageRow {
             told: told(row)?,
-            patient: PatientKey::new(text(11)?),
-            recipient: PatientKey::new(text(12)?),
-            household: HouseholdKey::new(text(13)?),
-            destination: text(14)?,
-            status_why: row.get(15).map_err(failed)?,
+            patient: PatientKey::new(text(12)?),
+            recipient: PatientKey::new(text(13)?),
+            household: HouseholdKey::new(text(14)?),
+            destination: text(15)?,
+            status_why: row.get(16).map_err(failed)?,
         });
     }
     Ok(found)

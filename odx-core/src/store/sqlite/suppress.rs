@@ -40,19 +40,22 @@ pub(super) fn commit(
     let mut fresh = BTreeSet::new();
     for stop in stops {
         for (channel, digest) in key.rows(stop)? {
-            // One that was taken back and is said again holds again.
+            // One that was taken back and is said again holds again. What waits for a person gives way to
+            // what does not: whoever lets the one go must not let the other go with it.
             let new = db
                 .prepare_cached(
                     "INSERT INTO suppression (sink, channel, digest, reason, since) \
                      VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET lifted_at = NULL, \
-                     lifted_why = NULL, reason = excluded.reason, since = excluded.since WHERE lifted_at NOTNULL",
+                     lifted_why = NULL, reason = excluded.reason, since = excluded.since WHERE lifted_at NOTNULL \
+                     OR (reason = 'needs_person' AND excluded.reason <> 'needs_person')",
                 )
                 .and_then(|mut q| q.execute(params![sink, code(channel), digest, stop.reason, now.timestamp_millis()]))
                 .map_err(failed)?;
             if new > 0 {
                 fresh.insert((channel, digest));
-            } else if stop.reason != view::KEYWORD_STOP {
-                // Whoever has more against them than their own word cannot take it back alone.
+            } else if stop.reason != view::KEYWORD_STOP && stop.reason != view::NEEDS_PERSON {
+                // Whoever has more against them than their own word cannot take it back alone. A reply that waits
+                // for a person never takes the place of a stop.
                 db.prepare_cached(
                     "UPDATE suppression SET reason = ?4 WHERE sink = ?1 AND channel = ?2 AND digest = ?3 AND reason = ?5",
                 )

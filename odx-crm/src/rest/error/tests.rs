@@ -4,7 +4,12 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
-use odx_core::crm::{Body, Contact, ContactConsent, ContactCustom, Delivery, Intent, Op};
+use odx_core::crm::{
+    Body, Contact, ContactConsent, ContactCustom, Delivery, Enrollment, Intent, Op,
+};
+use odx_core::effect::ActError;
+use odx_core::model::Channel;
+use odx_core::outreach::Purpose;
 use odx_core::sink::CrmSink as _;
 use odx_core::source::Cursor;
 use odx_core::testkit::{Canaries, Transcript};
@@ -18,7 +23,7 @@ use crate::rest::{Auth, RestConfig, RestSink};
 
 /// How many causes there are. A new one does not compile here until it has a
 /// number and a phrase, and is not green until something below reaches it.
-const CAUSES: usize = 21;
+const CAUSES: usize = 22;
 
 /// Its number, and words that no other cause prints.
 const fn known(cause: &Cause) -> (usize, &'static str) {
@@ -44,6 +49,7 @@ const fn known(cause: &Cause) -> (usize, &'static str) {
         Cause::TooLarge(..) => (18, "no record this large"),
         Cause::NotThisOne(..) => (19, "may not take this record"),
         Cause::Content(..) => (20, "will not take this content"),
+        Cause::NoSequences(_) => (21, "take somebody into a sequence"),
     }
 }
 
@@ -71,6 +77,7 @@ fn samples() -> [Cause; CAUSES] {
         Cause::TooLarge(0, None),
         Cause::NotThisOne(0, None),
         Cause::Content(0, None),
+        Cause::NoSequences(0),
     ]
 }
 
@@ -112,10 +119,23 @@ fn contact(id: &str) -> Delivery {
     Delivery::new(op, &OfficeId::new("m").unwrap(), 1, None).unwrap()
 }
 
+fn somebody() -> Enrollment {
+    Enrollment {
+        channels: vec![Channel::Sms],
+        contact_external_id: ExternalId::from_kept("od:m:1"),
+        external_id: ExternalId::from_kept("odenroll:m:1"),
+        office_id: "m".to_owned(),
+        patient_external_id: None,
+        purpose: Purpose::Recall,
+        segment: None,
+    }
+}
+
 fn sink(url: &str) -> RestSink {
     RestConfig::new(SinkId::new("rest", "m").unwrap(), url.parse().unwrap())
         .with_auth(Auth::Bearer(Secret::new("tok-77aa")))
         .with_batch(NonZeroUsize::new(5).unwrap())
+        .with_enrollments(true)
         .build()
         .unwrap()
 }
@@ -253,6 +273,12 @@ async fn s2_every_cause_is_reached_has_its_disposition_and_quotes_nobody() {
         let error = sink.suppressions(since.map(Cursor::new)).await.unwrap_err();
         reached.error(&error, expected);
     }
+    // A sequence.
+    let (_server, sink) = answering(says(404, "x")).await;
+    let key = odx_core::IdempotencyKey::of_parts(&["a"]);
+    let error = sink.enroll(&somebody(), &key).await.unwrap_err();
+    assert!(matches!(error, ActError::Refused(_)));
+    reached.error(error.error(), halt(Config));
     assert_eq!(
         reached.0,
         (0..CAUSES).collect(),
@@ -287,7 +313,7 @@ fn every_cause_says_which_rule_it_is_and_who_can_mend_it() {
             Cause::Redirect(_) => ("address_of_crm", Fix::Config),
             Cause::NoUpsert(_) | Cause::Cut | Cause::Shapeless => ("contract", Fix::Vendor),
             Cause::CursorGone | Cause::NotNamed => ("contract", Fix::Vendor),
-            Cause::NoReading(_) => ("contract", Fix::Config),
+            Cause::NoReading(_) | Cause::NoSequences(_) => ("contract", Fix::Config),
             Cause::SlowDown => ("pace", Fix::Vendor),
             Cause::Busy(_) | Cause::InProgress => ("unreached", Fix::Vendor),
             Cause::Unreached(_) => ("unreached", Fix::Config),
