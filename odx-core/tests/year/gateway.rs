@@ -116,7 +116,12 @@ impl Recorder {
         // What came to nothing twice in doubt, by a lost request or because the process
         // ended, is given up: so only the first run has that.
         let first = [Fault::LostBefore, Fault::Ends, Fault::EndsBefore];
-        if first.contains(&fault) && !inner.first {
+        // A review request that may have been sent is not repeated, even where it turns out
+        // that it was not; whom that lets be asked instead, SQL does not know. See `found`.
+        let review = inner.rng.is_some()
+            && message.purpose == Purpose::Review
+            && matches!(fault, Fault::LostBefore | Fault::EndsBefore);
+        if review || (first.contains(&fault) && !inner.first) {
             fault = Fault::Down;
         }
         if matches!(fault, Fault::Gone | Fault::GoneBefore) {
@@ -131,11 +136,6 @@ impl Recorder {
         };
         match fault {
             Fault::GoneBefore => inner.never.push(taken),
-            // A review request that may have been sent is not repeated, even where
-            // it turns out that it was not (reference crm.md 3.6).
-            Fault::LostBefore | Fault::EndsBefore if taken.purpose == Purpose::Review => {
-                inner.never.push(taken);
-            }
             Fault::Down | Fault::LostBefore | Fault::EndsBefore => {}
             _ => inner.taken.push(taken),
         }
