@@ -45,6 +45,7 @@ pub const PLACES: &[&str] = &[
     "run.before",
     "run.in_transaction",
     "run.after_commit",
+    "imported.before",
     "effect.before_claim",
     "effect.claim.in_transaction",
     "effect.claimed",

@@ -138,7 +138,7 @@ fn is_of_a_receiver(place: &str) -> bool {
 }
 
 /// Nobody is told anything here, and no person asks: `odx-core/tests/effects_killed.rs` comes to
-/// these.
+/// these. An office is imported once, not once a pass: that has a test of its own.
 fn is_off_the_path(place: &str) -> bool {
     let off = [
         "effect.",
@@ -147,6 +147,7 @@ fn is_off_the_path(place: &str) -> bool {
         "replay.",
         "look_again.",
         "keep.",
+        "imported.",
     ];
     off.iter().any(|part| place.starts_with(part))
 }
@@ -189,6 +190,14 @@ async fn d1_ended_at_every_place_of_delivering_nothing_is_lost_doubled_or_stale(
             .filter(|place| !is_off_the_path(place)),
     )
     .await;
+}
+
+#[cfg(feature = "failpoints")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d1_ended_where_an_import_is_told_nothing_is_lost_doubled_or_stale() {
+    let mut world = World::new(plan()).await;
+    edit(&world, |n| Some(format!("A{n}")));
+    nothing(&cell(&mut world, "imported.before", 1, "").await);
 }
 
 #[cfg(feature = "failpoints")]
