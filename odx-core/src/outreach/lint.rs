@@ -169,7 +169,7 @@ const GAP: &str = "\u{1}";
 const IDENTIFIES: &str = "\
     last_name surname full_name name middle_name patient_name guarantor_name birth_date \
     birthday birthdate dob date_of_birth age gender sex address street city zip postal_code \
-    email phone mobile ssn patient_id patient_number pat_num patnum chart_number chart_id \
+    email phone mobile ssn patient_id patient_number pat_num chart_number chart_id \
     external_id medicaid_id guarantor";
 
 /// What is real but may not stand in a message.

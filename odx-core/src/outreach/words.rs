@@ -323,7 +323,7 @@ pub(super) static MONTHS: List = List::new(&["\
 /// Who exactly it is.
 pub(super) static IDENTITY: List = List::new(&["\
     dob, date of birth, birth date, birthdate, birthday*, born, ssn, social security, \
-    chart number, chart no, chart id, patient id, patient number, patient no, patnum, \
+    chart number, chart no, chart id, patient id, patient number, patient no, patnu*, \
     account number, account no, member id, medical record, mrn, last name, surname, your age, \
     years old, your address, home address, fecha de nacimiento, cumpleanos, numero de paciente, \
     seguro social, apellido*"]);
