@@ -8,21 +8,17 @@
 
 mod common;
 
-use std::fmt::Write as _;
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use common::{ana, config, contact, recall, task};
 use odx_core::crm::{Contact, Delivery};
 use odx_core::sink::CrmSink;
+use odx_core::testkit::Transcript;
 use odx_core::{Phi, Secret};
 use odx_crm::sim::{Crm, Fault};
 use odx_crm::{Auth, RecordingSink, RestConfig, RestSink, Url};
 use serde_json::json;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 use wiremock::matchers::{any, method};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -60,42 +56,11 @@ fn clean(printed: &str, what: &str) {
     }
 }
 
-/// Keeps everything that is traced, at every level.
-struct Notes;
-
-fn notes() -> &'static Mutex<String> {
-    static TEXT: OnceLock<Mutex<String>> = OnceLock::new();
-    TEXT.get_or_init(|| {
-        tracing::subscriber::set_global_default(Notes).unwrap();
-        Mutex::default()
-    })
-}
-
-struct Pen;
-
-impl Visit for Pen {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        writeln!(notes().lock().unwrap(), "{field}={value:?}").unwrap();
-    }
-}
-
-impl Subscriber for Notes {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-    fn new_span(&self, span: &Attributes<'_>) -> Id {
-        span.record(&mut Pen);
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, values: &Record<'_>) {
-        values.record(&mut Pen);
-    }
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, event: &Event<'_>) {
-        event.record(&mut Pen);
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
+/// Everything that is traced, at every level.
+fn trace() -> String {
+    let text = Transcript::begin().text();
+    assert!(!text.is_empty(), "nothing was traced");
+    text
 }
 
 fn with_secret(url: &str) -> RestConfig {
@@ -124,7 +89,7 @@ async fn provoke(sink: &RestSink, batch: &[Delivery], what: &str) {
 
 #[tokio::test]
 async fn no_answer_makes_an_error_talk() {
-    notes();
+    Transcript::begin();
     let one = [contact(planted(), 0)];
     let mut other = planted();
     other.external_id = odx_core::ExternalId::from_kept("od:1001:56");
@@ -177,12 +142,12 @@ async fn no_answer_makes_an_error_talk() {
         let sink = with_secret(&server.uri()).build().unwrap();
         provoke(&sink, &several, "raw").await;
     }
-    clean(&notes().lock().unwrap(), "a trace");
+    clean(&trace(), "a trace");
 }
 
 #[tokio::test]
 async fn a_broken_connection_does_not_make_an_error_talk() {
-    notes();
+    Transcript::begin();
     let crm = Crm::new(SECRET);
     let server = crm.serve().await.unwrap();
     let sink = with_secret(server.base_url().as_str())
@@ -202,7 +167,7 @@ async fn a_broken_connection_does_not_make_an_error_talk() {
     drop(server);
     provoke(&sink, &one, "nobody there").await;
     clean(&format!("{crm:?} {:?}", crm.contacts()), "the simulator");
-    clean(&notes().lock().unwrap(), "a trace");
+    clean(&trace(), "a trace");
 }
 
 #[tokio::test]

@@ -1,19 +1,14 @@
 //! Planted names, numbers and keys: nothing that is printed may show them.
 
-use std::fmt::Write as _;
-use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use odx_core::outreach::{Message, MessageGateway, Purpose};
-use odx_core::testkit::Canaries;
+use odx_core::testkit::{Canaries, Transcript};
 use odx_core::{IdempotencyKey, Phi, Secret, SinkId, model::Email};
 use odx_crm::gateway::{
     Baa, PostmarkConfig, SendGridConfig, SmtpConfig, SmtpSecurity, TwilioConfig,
 };
 use odx_crm::sim::{Fault, MailServer, Mails, SmtpFault, SmtpStep, Texts};
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -37,42 +32,11 @@ fn planted() -> Canaries {
     ])
 }
 
-/// Keeps everything that is traced, at every level.
-struct Notes;
-
-fn notes() -> &'static Mutex<String> {
-    static TEXT: OnceLock<Mutex<String>> = OnceLock::new();
-    TEXT.get_or_init(|| {
-        tracing::subscriber::set_global_default(Notes).unwrap();
-        Mutex::default()
-    })
-}
-
-struct Pen;
-
-impl Visit for Pen {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        writeln!(notes().lock().unwrap(), "{field}={value:?}").unwrap();
-    }
-}
-
-impl Subscriber for Notes {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-    fn new_span(&self, span: &Attributes<'_>) -> Id {
-        span.record(&mut Pen);
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, values: &Record<'_>) {
-        values.record(&mut Pen);
-    }
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, event: &Event<'_>) {
-        event.record(&mut Pen);
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
+/// Everything that is traced, at every level.
+fn trace() -> String {
+    let text = Transcript::begin().text();
+    assert!(!text.is_empty(), "nothing was traced");
+    text
 }
 
 fn text() -> Message {
@@ -162,7 +126,7 @@ async fn provoke(gateway: &dyn MessageGateway, message: &Message, what: &str) {
 
 #[tokio::test]
 async fn an_answer_that_repeats_what_was_sent_is_not_repeated() {
-    notes();
+    Transcript::begin();
     let post = MailServer::serve().await.unwrap();
     let talk = format!("{NUMBER} {MAIL} {TEXT} {SECRET} {LINK}");
     for status in [
@@ -186,12 +150,12 @@ async fn an_answer_that_repeats_what_was_sent_is_not_repeated() {
             }
         }
     }
-    planted().assert_absent("a trace", &notes().lock().unwrap());
+    planted().assert_absent("a trace", &trace());
 }
 
 #[tokio::test]
 async fn a_broken_connection_does_not_make_an_error_talk() {
-    notes();
+    Transcript::begin();
     let texts = Texts::new();
     let mails = Mails::new();
     let post = MailServer::serve().await.unwrap();
@@ -224,7 +188,7 @@ async fn a_broken_connection_does_not_make_an_error_talk() {
             post.took()
         ),
     );
-    planted().assert_absent("a trace", &notes().lock().unwrap());
+    planted().assert_absent("a trace", &trace());
 }
 
 #[test]
