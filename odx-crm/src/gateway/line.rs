@@ -93,6 +93,18 @@ pub(super) const fn is_doubtful(status: u16) -> bool {
     !matches!(status, 301 | 307 | 308 | 400..=499) || matches!(status, 408 | 409 | 423 | 425)
 }
 
+/// Who must act on a status that answers a question, where nothing was to be sent.
+#[cfg(any(feature = "sendgrid", feature = "postmark"))]
+pub(super) const fn kind(status: u16) -> ErrorKind {
+    match status {
+        401 => ErrorKind::Credentials,
+        403 => ErrorKind::Permission,
+        429 => ErrorKind::RateLimited,
+        300..=499 if !is_doubtful(status) => ErrorKind::Config,
+        _ => ErrorKind::Unavailable,
+    }
+}
+
 /// The JSON of an answer, if it is one.
 pub(super) fn json<T: DeserializeOwned>(reply: &Reply) -> Option<T> {
     serde_json::from_slice(&reply.body).ok()

@@ -4,7 +4,9 @@ use odx_core::model::Email;
 use odx_core::outreach::{Address, Message, Purpose, SendError};
 use odx_core::{Error, ErrorKind};
 use serde::Deserialize;
-use url::{Host, Url};
+use url::Url;
+
+use crate::rest::address::keeps_private;
 
 /// Whether the mail provider has signed a business associate agreement. Without
 /// one, what says that somebody is a patient who is due must not pass through it.
@@ -25,6 +27,13 @@ impl Baa {
             Self::Confirmed => "confirmed",
             Self::No => "no",
         }
+    }
+
+    /// What whoever looks at a gateway should know of it.
+    pub(super) fn finding(self) -> Option<String> {
+        (self == Self::No).then(|| {
+            "no business associate agreement is confirmed: recall mail is refused".to_owned()
+        })
     }
 }
 
@@ -79,7 +88,7 @@ impl<'a> Mail<'a> {
         if message
             .unsubscribe
             .as_ref()
-            .is_some_and(|url| !is_safe(url.expose()))
+            .is_some_and(|url| !keeps_private(url.expose()))
         {
             return refused(
                 ErrorKind::Config,
@@ -109,16 +118,6 @@ impl<'a> Mail<'a> {
             })
             .unwrap_or_default()
     }
-}
-
-fn is_safe(url: &Url) -> bool {
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    };
-    url.scheme() == "https" || (url.scheme() == "http" && loopback)
 }
 
 /// One line that reads as it is written: no control characters, nothing that

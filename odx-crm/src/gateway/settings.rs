@@ -34,10 +34,17 @@ impl Problems {
     }
 
     #[cfg(any(feature = "twilio", feature = "sendgrid", feature = "postmark"))]
-    pub(super) fn check_base(&mut self, url: &url::Url) {
-        for problem in crate::rest::address::problems(url) {
+    /// Where the provider is: as set, or where it usually is.
+    pub(super) fn base(&mut self, set: Option<url::Url>, usual: &str) -> Result<url::Url> {
+        let base = match set {
+            Some(base) => base,
+            None => url::Url::parse(usual)
+                .map_err(|_| Error::new(ErrorKind::Bug, "the provider's address is none"))?,
+        };
+        for problem in crate::rest::address::problems(&base) {
             self.push(problem);
         }
+        Ok(base)
     }
 
     pub(super) fn none(self, id: &SinkId) -> Result<()> {

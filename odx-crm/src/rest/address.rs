@@ -8,10 +8,8 @@ use url::{Host, Url};
 /// Everything that is wrong with a base URL.
 pub(crate) fn problems(url: &Url) -> Vec<&'static str> {
     let mut found = Vec::new();
-    let loopback = is_loopback(url);
     match url.scheme() {
-        "https" => {}
-        "http" if loopback => {}
+        _ if keeps_private(url) => {}
         "http" => found.push("the base url must be https; plain http is for loopback only"),
         _ => found.push("the base url must be https"),
     }
@@ -33,6 +31,12 @@ pub(crate) fn problems(url: &Url) -> Vec<&'static str> {
 
 const METADATA: &str =
     "the base url points to a link-local, metadata, multicast or unspecified address";
+
+/// Whether nobody between here and there can read along: https, or plain http to
+/// this machine.
+pub(crate) fn keeps_private(url: &Url) -> bool {
+    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
+}
 
 fn is_loopback(url: &Url) -> bool {
     match url.host() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use odx_core::clock::{Clock, SystemClock};
 use odx_core::model::Email;
-use odx_core::{Error, ErrorKind, Result, Secret, SinkId};
+use odx_core::{Result, Secret, SinkId};
 use url::Url;
 
 use super::callback::Caller;
@@ -138,15 +138,11 @@ impl PostmarkConfig {
     /// Checks everything and builds the gateway. No I/O.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`], naming all that is wrong at once.
+    /// [`ErrorKind::Config`](odx_core::ErrorKind::Config), naming all that is
+    /// wrong at once.
     pub fn build(self) -> Result<PostmarkGateway> {
         let mut problems = Problems::new();
-        let base = match self.base {
-            Some(base) => base,
-            None => Url::parse("https://api.postmarkapp.com")
-                .map_err(|_| Error::new(ErrorKind::Bug, "the provider's address is none"))?,
-        };
-        problems.check_base(&base);
+        let base = problems.base(self.base, "https://api.postmarkapp.com")?;
         problems.check_secret("the server token", &self.token);
         let stream = |name: &str| {
             !name.is_empty()

@@ -6,7 +6,7 @@ use odx_core::outreach::{Address, SendError};
 use odx_core::{Error, ErrorKind};
 
 use super::wire::Item;
-use crate::gateway::line::is_doubtful;
+use crate::gateway::line::{self, is_doubtful};
 use crate::gateway::stop::stop;
 
 /// One cause. Quotes nothing of an answer but a status and a code.
@@ -72,13 +72,7 @@ impl Cause {
             | Self::NoCaller => ErrorKind::Config,
             Self::Recipient(_) | Self::Inactive => ErrorKind::Refused,
             Self::Shape(_) => ErrorKind::Bug,
-            Self::NoServer(status) => match status {
-                401 => ErrorKind::Credentials,
-                403 => ErrorKind::Permission,
-                429 => ErrorKind::RateLimited,
-                300..=499 if !is_doubtful(*status) => ErrorKind::Config,
-                _ => ErrorKind::Unavailable,
-            },
+            Self::NoServer(status) => line::kind(*status),
         }
     }
 }

@@ -44,11 +44,7 @@ impl MessageGateway for PostmarkGateway {
     async fn probe(&self) -> Result<Probe> {
         self.client.probe().await?;
         let mut findings = vec!["postmark answers, and takes the token".to_owned()];
-        if self.baa == Baa::No {
-            findings.push(
-                "no business associate agreement is confirmed: recall mail is refused".to_owned(),
-            );
-        }
+        findings.extend(self.baa.finding());
         if self.callers.is_empty() {
             findings.push(
                 "bounces and complaints are not heard of; set the address and password of the \

@@ -8,7 +8,7 @@ use std::time::Duration;
 use odx_core::clock::{Clock, SystemClock};
 use odx_core::model::Email;
 use odx_core::outreach::Purpose;
-use odx_core::{Error, ErrorKind, Result, Secret, SinkId};
+use odx_core::{Result, Secret, SinkId};
 use url::Url;
 
 use super::callback::PublicKey;
@@ -134,15 +134,11 @@ impl SendGridConfig {
     /// Checks everything and builds the gateway. No I/O.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`], naming all that is wrong at once.
+    /// [`ErrorKind::Config`](odx_core::ErrorKind::Config), naming all that is
+    /// wrong at once.
     pub fn build(self) -> Result<SendGridGateway> {
         let mut problems = Problems::new();
-        let base = match self.base {
-            Some(base) => base,
-            None => Url::parse("https://api.sendgrid.com")
-                .map_err(|_| Error::new(ErrorKind::Bug, "the provider's address is none"))?,
-        };
-        problems.check_base(&base);
+        let base = problems.base(self.base, "https://api.sendgrid.com")?;
         problems.check_secret("the api key", &self.key);
         problems.check(
             !self.timeout.is_zero(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use odx_core::outreach::SendError;
 use odx_core::{Error, ErrorKind};
 
-use crate::gateway::line::is_doubtful;
+use crate::gateway::line::{self, is_doubtful};
 
 /// One cause. Quotes nothing of an answer but a status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -86,13 +86,7 @@ impl Cause {
             Self::Shapeless | Self::Moving | Self::Events => ErrorKind::Protocol,
             Self::Cursor => ErrorKind::CursorExpired,
             Self::NotAMail => ErrorKind::Bug,
-            Self::NoList(status) | Self::NotStopped(status) => match status {
-                401 => ErrorKind::Credentials,
-                403 => ErrorKind::Permission,
-                429 => ErrorKind::RateLimited,
-                300..=499 if !is_doubtful(*status) => ErrorKind::Config,
-                _ => ErrorKind::Unavailable,
-            },
+            Self::NoList(status) | Self::NotStopped(status) => line::kind(*status),
         }
     }
 }

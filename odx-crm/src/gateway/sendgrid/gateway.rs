@@ -47,11 +47,7 @@ impl MessageGateway for SendGridGateway {
     async fn probe(&self) -> Result<Probe> {
         self.client.probe().await?;
         let mut findings = vec!["sendgrid answers, and takes the key".to_owned()];
-        if self.baa == Baa::No {
-            findings.push(
-                "no business associate agreement is confirmed: recall mail is refused".to_owned(),
-            );
-        }
+        findings.extend(self.baa.finding());
         if self.keys.is_empty() {
             findings.push(
                 "events cannot be checked; set the verification key of the event webhook"

@@ -52,11 +52,7 @@ impl MessageGateway for SmtpGateway {
             "bounces come back as mail, which odx does not read: remove dead addresses by hand"
                 .to_owned(),
         ];
-        if self.baa == Baa::No {
-            findings.push(
-                "no business associate agreement is confirmed: recall mail is refused".to_owned(),
-            );
-        }
+        findings.extend(self.baa.finding());
         Ok(Probe::new(findings))
     }
 

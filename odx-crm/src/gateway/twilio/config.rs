@@ -8,12 +8,13 @@ use odx_core::clock::{Clock, SystemClock};
 use odx_core::model::Phone;
 use odx_core::{Result, Secret, SinkId};
 use serde::Deserialize;
-use url::{Host, Url};
+use url::Url;
 
 use super::client::Client;
 use super::gateway::TwilioGateway;
 use crate::gateway::line::Line;
 use crate::gateway::settings::Problems;
+use crate::rest::address::keeps_private;
 
 /// How long the provider keeps what a text said, or whom it went to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -179,13 +180,7 @@ impl TwilioConfig {
     /// wrong at once.
     pub fn build(self) -> Result<TwilioGateway> {
         let mut problems = Problems::new();
-        let base = match self.base {
-            Some(base) => base,
-            None => Url::parse("https://api.twilio.com").map_err(|_| {
-                odx_core::Error::new(odx_core::ErrorKind::Bug, "the provider's address is none")
-            })?,
-        };
-        problems.check_base(&base);
+        let base = problems.base(self.base, "https://api.twilio.com")?;
         problems.check(
             is_sid("AC", &self.account),
             "the account sid must be AC and 32 hex digits",
@@ -206,10 +201,7 @@ impl TwilioConfig {
             problems.check_secret("the auth token", token);
         }
         if let Some(url) = &self.status_callback {
-            problems.check(
-                url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url)),
-                "the status callback must be https",
-            );
+            problems.check(keeps_private(url), "the status callback must be https");
             problems.check(
                 url.username().is_empty() && url.password().is_none(),
                 "the status callback must hold no user or password",
@@ -245,13 +237,4 @@ impl TwilioConfig {
 fn is_sid(kind: &str, text: &str) -> bool {
     text.strip_prefix(kind)
         .is_some_and(|hex| hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
 }
