@@ -12,7 +12,7 @@ use super::outreach::Caller;
 use super::reconcile::Courier;
 use super::watch::Watch;
 use super::{Event, Mode, Pipeline, RunReport};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::broken;
 use crate::outreach::Outreach;
 use crate::sink::CrmSink;
@@ -290,21 +290,32 @@ impl Pipeline {
                     wake = next;
                     report.complete = next.is_none();
                 }
-                Err(error) if matches!(error.kind(), ErrorKind::Superseded | ErrorKind::Bug) => {
-                    return Err(error);
-                }
-                Err(error) => {
-                    failures += 1;
-                    let again = self.clock.now() + self.backoff().after(&error, failures);
-                    self.problem(&mut report, &error, Some(again));
-                    wake = Some(again);
-                }
+                Err(error) => wake = Some(self.again(error, &mut failures, &mut report)?),
             }
             report.finished = self.clock.now();
             self.observer.event(&Event::Report(&report));
             self.note_run(&report).await;
         }
         Ok(())
+    }
+
+    /// When to try again after a round that failed.
+    ///
+    /// # Errors
+    /// What no later round can mend.
+    fn again(
+        &self,
+        error: Error,
+        failures: &mut u32,
+        report: &mut RunReport,
+    ) -> Result<DateTime<Utc>> {
+        if matches!(error.kind(), ErrorKind::Superseded | ErrorKind::Bug) {
+            return Err(error);
+        }
+        *failures += 1;
+        let again = self.clock.now() + self.backoff().after(&error, *failures);
+        self.problem(report, &error, Some(again));
+        Ok(again)
     }
 
     /// How long until `wake`, or until midnight at the office.
@@ -354,14 +365,8 @@ impl Pipeline {
                     heed_news = true;
                     report.complete = next.is_none();
                 }
-                Err(error) if matches!(error.kind(), ErrorKind::Superseded | ErrorKind::Bug) => {
-                    return Err(error);
-                }
                 Err(error) => {
-                    failures += 1;
-                    let again = self.clock.now() + self.backoff().after(&error, failures);
-                    self.problem(&mut report, &error, Some(again));
-                    wake = Some(again);
+                    wake = Some(self.again(error, &mut failures, &mut report)?);
                     // What the practice says meanwhile does not mend this.
                     heed_news = false;
                 }
