@@ -15,6 +15,18 @@ pub enum Channel {
     Voice,
 }
 
+impl Channel {
+    /// As it stands in settings, plans and keys: `sms`, `email` or `voice`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sms => "sms",
+            Self::Email => "email",
+            Self::Voice => "voice",
+        }
+    }
+}
+
 /// What was said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

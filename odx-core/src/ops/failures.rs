@@ -199,7 +199,7 @@ impl Desk {
                 "{} {} by {}",
                 row.told.purpose.name(),
                 self.ids().patient(&row.patient),
-                super::plan::channel(row.told.channel)
+                row.told.channel.name()
             );
             let person = self.person(&row.recipient).await?;
             all.push(self.failure(

@@ -13,20 +13,11 @@ use crate::engine::{Action, Event, Observer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::{LedgerHash, hex};
 use crate::id::{ExternalIds, IdScheme, SourceId};
-use crate::model::Channel;
 use crate::outreach::Purpose;
 use crate::outreach::gate::{Rule, Verdict};
 
 /// Under which name the last plan is kept.
 const KEPT: &str = "plan";
-
-pub(super) const fn channel(channel: Channel) -> &'static str {
-    match channel {
-        Channel::Sms => "sms",
-        Channel::Email => "email",
-        Channel::Voice => "voice",
-    }
-}
 
 /// Whether something would go out about one occurrence, by one channel.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -250,7 +241,7 @@ impl Observer for Planner {
             }
             Event::Decided(row) => seen.messages.push(Item {
                 episode: row.episode.name(),
-                channel: channel(row.channel).to_owned(),
+                channel: row.channel.name().to_owned(),
                 patient: self.ids.patient(&row.patient).to_string(),
                 purpose: Purpose::name(row.episode.purpose).to_owned(),
                 verdict: verdict(row.decision.verdict).to_owned(),

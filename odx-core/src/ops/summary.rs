@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use super::desk::Desk;
 use super::freshness::Freshness;
-use super::plan;
 use super::status::OfficeStatus;
 use crate::error::Result;
 use crate::store::EffectState;
@@ -61,7 +60,7 @@ impl Desk {
         let mut sent = BTreeMap::new();
         for row in self.known().messages(&self.outlet()?, &which).await? {
             if row.told.at < end && matches!(row.told.state, EffectState::Done(_)) {
-                let channel = plan::channel(row.told.channel);
+                let channel = row.told.channel.name();
                 let name = format!("{} by {channel}", row.told.purpose.name());
                 *sent.entry(name).or_default() += 1;
             }

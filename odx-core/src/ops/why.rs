@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::desk::Desk;
 use super::links::RecordLinks;
-use super::plan;
 use crate::crm::{Body, TaskStatus};
 use crate::error::Result;
 use crate::id::PatientKey;
@@ -447,7 +446,7 @@ impl Occurrence {
         let Self {
             episode, sentence, ..
         } = self;
-        let by = self.channel.map_or("", plan::channel);
+        let by = self.channel.map_or("", Channel::name);
         let verdict = match self.verdict {
             Some(verdict) if verdict.sends() => "sent",
             Some(Verdict::Defer | Verdict::Refresh) => "waits",

@@ -175,12 +175,8 @@ impl Template {
             ),
             (_, Channel::Voice) => return None,
         };
-        let name = match channel {
-            Channel::Sms => "sms",
-            Channel::Email | Channel::Voice => "email",
-        };
         let draft = Draft {
-            id: format!("default-{}-{name}", purpose.name()),
+            id: format!("default-{}-{}", purpose.name(), channel.name()),
             version: 1,
             purpose,
             channel,

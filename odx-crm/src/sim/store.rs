@@ -563,12 +563,7 @@ fn spell(stop: &Suppression) -> Value {
         Target::Email(email) => ("email", email.address().expose().as_str()),
         Target::Contact(id) => ("external_id", id.as_str()),
     };
-    let channel = match stop.channel {
-        Some(Channel::Sms) => "sms",
-        Some(Channel::Email) => "email",
-        Some(Channel::Voice) => "voice",
-        None => "all",
-    };
+    let channel = stop.channel.map_or("all", Channel::name);
     json!({ field: value, "channel": channel, "reason": stop.reason })
 }
 

@@ -129,7 +129,7 @@ pub(super) fn read(section: Section<'_, '_>, around: &Around<'_>) -> Option<Mess
                     "channels",
                     &format!(
                         "names {} and nobody carries it: {}",
-                        word(*channel),
+                        channel.name(),
                         how(*channel)
                     ),
                 );
@@ -172,14 +172,6 @@ pub(super) fn read(section: Section<'_, '_>, around: &Around<'_>) -> Option<Mess
         outreach: built?,
         calls,
     })
-}
-
-const fn word(channel: Channel) -> &'static str {
-    match channel {
-        Channel::Sms => "sms",
-        Channel::Email => "email",
-        Channel::Voice => "voice",
-    }
 }
 
 const fn how(channel: Channel) -> &'static str {
@@ -294,7 +286,7 @@ fn templates(section: &Section<'_, '_>, settings: &OutreachSettings) -> Option<P
         .collect();
     let mut seen = BTreeMap::new();
     for (template, at) in &built {
-        let kind = (template.purpose(), word(template.channel()));
+        let kind = (template.purpose(), template.channel().name());
         if let Some(other) = seen.insert(kind, template.id()) {
             let what = format!("is for the same purpose and channel as {other}: keep one of them");
             section.wrong(at, "template", &what);

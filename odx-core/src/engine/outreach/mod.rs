@@ -118,12 +118,7 @@ impl<'a> Caller<'a> {
 
     fn key(&self, episode: &str, channel: Channel) -> IdempotencyKey {
         let source = self.pipeline.source.id().to_string();
-        let channel = match channel {
-            Channel::Sms => "sms",
-            Channel::Email => "email",
-            Channel::Voice => "voice",
-        };
-        IdempotencyKey::of_parts(&["message", &source, episode, channel])
+        IdempotencyKey::of_parts(&["message", &source, episode, channel.name()])
     }
 
     /// The CRM whose sequences carry it.
