@@ -15,7 +15,7 @@ pub(super) enum Keeper<'a> {
 }
 
 impl Keeper<'_> {
-    fn id(&self) -> &SinkId {
+    pub(super) fn id(&self) -> &SinkId {
         match self {
             Self::Crm(sink) => sink.id(),
             Self::Gateway(gateway) => gateway.id(),

@@ -68,13 +68,10 @@ pub(super) struct Chosen {
     pub(super) again: Option<chrono::NaiveDate>,
 }
 
-impl Chosen {
-    fn wait(&mut self, decision: &Decision) {
-        if let (Some(at), Some(rule)) = (decision.again, decision.rule)
-            && self.wait.is_none_or(|(known, _)| at < known)
-        {
-            self.wait = Some((at, rule));
-        }
+/// When to look again, and because of which rule: the earliest of two.
+pub(super) fn sooner(wait: &mut Option<(DateTime<Utc>, Rule)>, (at, rule): (DateTime<Utc>, Rule)) {
+    if wait.is_none_or(|(known, _)| at < known) {
+        *wait = Some((at, rule));
     }
 }
 
@@ -127,14 +124,11 @@ impl Caller<'_> {
         }
         for row in &chosen.rows {
             let decision = row.decision;
-            if !decision.verdict.sends() && decision.again.is_some_and(|at| at > now) {
-                let mut wait = Chosen::default();
-                wait.wait(&decision);
-                if let Some((at, rule)) = wait.wait
-                    && chosen.wait.is_none_or(|(known, _)| at < known)
-                {
-                    chosen.wait = Some((at, rule));
-                }
+            if let (false, Some(at), Some(rule)) =
+                (decision.verdict.sends(), decision.again, decision.rule)
+                && at > now
+            {
+                sooner(&mut chosen.wait, (at, rule));
             }
         }
         Ok(chosen)
@@ -168,11 +162,10 @@ impl Caller<'_> {
             let own = wanted.patient.native() == view.key.native();
             (!wanted.urgent, !own, wanted.episode.clone())
         });
-        let mut ready = ready.into_iter();
         let mut rest = Vec::new();
         let mut spoken: Vec<Send> = Vec::new();
         let together = self.outreach.settings.household == HouseholdMode::Together;
-        for (wanted, send) in ready.by_ref() {
+        for (wanted, send) in ready {
             let first = spoken
                 .iter_mut()
                 .find(|first| together || first.recipient == send.recipient);
@@ -275,7 +268,7 @@ impl Caller<'_> {
                 match &mut judged.send {
                     // A CRM's sequence may go by any channel that is allowed.
                     Some(send) => send.channels.push(channel),
-                    none => *none = self.send(&case, channel, (words, decision), open),
+                    none => *none = Some(self.send(&case, channel, (words, decision), open)),
                 }
             }
             judged.rows.push(DecisionRow {
@@ -300,7 +293,7 @@ impl Caller<'_> {
         channel: Channel,
         (words, decision): (Option<Rendered>, Decision),
         open: Option<&Told>,
-    ) -> Option<Send> {
+    ) -> Send {
         let key = open.map_or_else(
             || self.key(&case.wanted.episode.name(), channel),
             |open| open.key.clone(),
@@ -315,7 +308,7 @@ impl Caller<'_> {
             Some(_) if decision.again.is_some() => Repeat::Wait,
             Some(_) => Repeat::GiveUp,
         };
-        Some(Send {
+        Send {
             wanted: case.wanted.clone(),
             covers: Vec::new(),
             recipient: case.who.patient.record.key.clone(),
@@ -327,7 +320,7 @@ impl Caller<'_> {
             in_doubt: open.map(|open| open.at),
             repeat,
             stranger: case.history.person.is_empty(),
-        })
+        }
     }
 
     /// Everything the gate is told.

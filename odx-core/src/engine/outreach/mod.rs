@@ -206,28 +206,21 @@ impl<'a> Caller<'a> {
 
     /// Reads every list of stops of the office: of its CRMs and its gateways.
     async fn read_lists(&mut self, report: &mut RunReport) -> Result<()> {
-        for sink in &self.pipeline.sinks {
-            if self.is_stale(sink.id()) {
-                let keeper = Keeper::Crm(sink.as_ref());
-                let listed = self.pipeline.read_stops(keeper, report).await?;
-                let read = ListRead {
-                    at: self.now(),
-                    listed,
-                };
-                self.lists.insert(sink.id().clone(), read);
+        let sinks = self.pipeline.sinks.iter();
+        let gateways = self.outreach.gateways.iter();
+        let keepers = sinks
+            .map(|sink| Keeper::Crm(sink.as_ref()))
+            .chain(gateways.map(|gateway| Keeper::Gateway(gateway.as_ref())));
+        for keeper in keepers {
+            let id = keeper.id().clone();
+            if !self.is_stale(&id) {
+                continue;
             }
-        }
-        for gateway in &self.outreach.gateways {
-            if self.is_stale(gateway.id()) {
-                let keeper = Keeper::Gateway(gateway.as_ref());
-                self.pipeline.read_stops(keeper, report).await?;
-                // What a gateway does not list says nothing of a CRM.
-                let read = ListRead {
-                    at: self.now(),
-                    listed: true,
-                };
-                self.lists.insert(gateway.id().clone(), read);
-            }
+            // What a gateway does not list says nothing of a CRM.
+            let of_gateway = matches!(keeper, Keeper::Gateway(_));
+            let listed = self.pipeline.read_stops(keeper, report).await? || of_gateway;
+            let at = self.now();
+            self.lists.insert(id, ListRead { at, listed });
         }
         Ok(())
     }

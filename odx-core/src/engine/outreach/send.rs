@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::choose::{Chosen, Repeat, Send};
+use super::choose::{Chosen, Repeat, Send, sooner};
 use super::{Caller, Settled};
 use crate::crm::Enrollment;
 use crate::effect::{Act, ActError, Marker, Outcome, Receipt};
@@ -75,11 +75,7 @@ impl Caller<'_> {
                         next = true;
                         break;
                     }
-                    End::Wait(at, rule) => {
-                        if wait.is_none_or(|(known, _)| at < known) {
-                            wait = Some((at, rule));
-                        }
-                    }
+                    End::Wait(at, rule) => sooner(&mut wait, (at, rule)),
                 }
             }
             if sent || next {
@@ -98,10 +94,8 @@ impl Caller<'_> {
         mut chosen: Chosen,
         wait: Option<(DateTime<Utc>, Rule)>,
     ) -> Result<()> {
-        if let Some((at, rule)) = wait
-            && chosen.wait.is_none_or(|(known, _)| at < known)
-        {
-            chosen.wait = Some((at, rule));
+        if let Some(wait) = wait {
+            sooner(&mut chosen.wait, wait);
         }
         let mut settled = Settled::default();
         settled.settle(&self.ids, due, chosen);
