@@ -117,6 +117,7 @@ mod tests {
                 hash,
                 generation,
                 remote_id: None,
+                contact: None,
             }),
             parked: None,
         }

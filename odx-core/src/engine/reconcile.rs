@@ -8,7 +8,7 @@ use chrono::{DateTime, Days, TimeDelta, Utc};
 use super::difference::{Verdict, difference};
 use super::stops::Keeper;
 use super::work::{Card, Job, Pending, Plan, Work, open};
-use crate::crm::{Delivery, Entity, Intent};
+use crate::crm::{Body, Delivery, Entity, Intent};
 use crate::engine::breaker::Breaker;
 use crate::engine::follow::Stop;
 use crate::engine::{Action, Event, Mode, Pipeline, RunReport};
@@ -255,16 +255,21 @@ impl<'a> Courier<'a> {
                     generation,
                     doubt,
                 } => {
+                    let known = standing.acknowledged.is_some();
+                    let (remote_id, contact) = standing
+                        .acknowledged
+                        .map(|known| (known.remote_id, known.contact))
+                        .unwrap_or_default();
                     let card = Card {
                         work: plan.work,
                         hash: plan.hash,
                         mark,
-                        known: standing.acknowledged.is_some(),
+                        known,
+                        contact,
                         attempts,
                         generation,
                         doubt,
                     };
-                    let remote_id = standing.acknowledged.and_then(|known| known.remote_id);
                     let office = self.pipeline.office.id();
                     let delivery = Delivery::ready(
                         plan.op,
@@ -293,6 +298,9 @@ impl<'a> Courier<'a> {
         let idle = tasks.extract_if(.., |job: &mut Job| retires(job) && !job.card.known);
         let ids = idle.map(|job| job.delivery.op.external_id().clone());
         self.pending.cleared.extend(ids);
+        for job in tasks.iter_mut().filter(|job| retires(job)) {
+            self.leave_with_contact(job)?;
+        }
         let planned = contacts.len() + tasks.len();
         if self.mode == Mode::DryRun {
             for job in contacts.iter().chain(&tasks) {
@@ -317,8 +325,7 @@ impl<'a> Courier<'a> {
             .stage(contacts, &mut works, &mut held, report, stop)
             .await;
         let (ready, blocked): (Vec<_>, Vec<_>) = tasks.into_iter().partition(|job| {
-            // One that is there is closed also where its patient is now somebody whom the CRM never had: charts were
-            // merged.
+            // One that is there is closed, also where nobody wrote down whom it hangs from.
             job.delivery
                 .op
                 .depends_on()
@@ -345,6 +352,20 @@ impl<'a> Courier<'a> {
             }
         }
         halted
+    }
+
+    /// A task whose patient is now somebody whom the CRM never had, since charts were merged, is closed under
+    /// the contact that it hangs from there: a CRM refuses a task of nobody.
+    fn leave_with_contact(&self, job: &mut Job) -> Result<()> {
+        let mut op = job.delivery.op.clone();
+        let (Body::Task(task), Some(contact)) = (&mut op.body, &job.card.contact) else {
+            return Ok(());
+        };
+        task.contact_external_id = contact.clone();
+        let remote_id = job.delivery.remote_id.take();
+        let office = self.pipeline.office.id();
+        job.delivery = Delivery::new(op, office, job.card.generation, remote_id)?;
+        Ok(())
     }
 
     /// Stores what is about to be sent: if this process ends before the answers

@@ -237,6 +237,7 @@ impl Courier<'_> {
                     hash: job.card.hash,
                     generation: job.card.generation,
                     remote_id: remote_id.or(job.delivery.remote_id),
+                    contact: job.delivery.op.depends_on().cloned(),
                 };
                 self.pending
                     .acknowledged

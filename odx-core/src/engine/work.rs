@@ -57,6 +57,8 @@ pub(super) struct Card {
     pub(super) mark: LedgerHash,
     /// The sink has the record, as far as it ever said.
     pub(super) known: bool,
+    /// The contact that it hangs from there.
+    pub(super) contact: Option<ExternalId>,
     /// How often this very content was tried before.
     pub(super) attempts: u32,
     /// The change of its record that an acknowledgement would be.

@@ -257,6 +257,8 @@ pub struct Acknowledged {
     pub generation: u64,
     /// The sink's own id.
     pub remote_id: Option<String>,
+    /// The contact that it hangs from there: charts may have been merged since.
+    pub contact: Option<ExternalId>,
 }
 
 /// An op that is set aside.

@@ -182,6 +182,7 @@ async fn rule_12_an_older_run_commits_nothing(kind: Kind, folder: &Path) {
                 hash,
                 generation: 1,
                 remote_id: None,
+                contact: None,
             },
         )],
         parked: Vec::new(),

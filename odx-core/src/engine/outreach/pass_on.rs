@@ -59,6 +59,7 @@ impl Caller<'_> {
                         hash: TOLD,
                         generation: 1,
                         remote_id: None,
+                        contact: None,
                     },
                 )),
                 Err(error) => {

@@ -26,7 +26,7 @@ pub(super) fn standing(
     let sink = sink_row(db, sink)?;
     let mut ledger = db
         .prepare_cached(
-            "SELECT hash, generation, remote_id FROM ledger WHERE sink = ?1 AND external_id = ?2",
+            "SELECT hash, generation, remote_id, contact FROM ledger WHERE sink = ?1 AND external_id = ?2",
         )
         .map_err(failed)?;
     let mut parked = db
@@ -40,18 +40,19 @@ pub(super) fn standing(
         .map_err(failed)?;
     ids.iter()
         .map(|id| {
-            let known: Option<(Vec<u8>, i64, Option<String>)> = ledger
+            let known: Option<(Vec<u8>, i64, Option<String>, Option<String>)> = ledger
                 .query_row(params![sink, id.as_str()], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
                 })
                 .optional()
                 .map_err(failed)?;
             let acknowledged = known
-                .map(|(bytes, generation, remote_id)| {
+                .map(|(bytes, generation, remote_id, contact)| {
                     Ok(Acknowledged {
                         hash: hash(bytes)?,
                         generation: uint(generation),
                         remote_id,
+                        contact: contact.map(ExternalId::from_kept),
                     })
                 })
                 .transpose()?;
@@ -157,9 +158,9 @@ pub(super) fn commit(db: &Transaction<'_>, key: &DigestKey, commit: &AckCommit) 
         .map_err(failed)?;
     let mut acknowledge = db
         .prepare_cached(
-            "INSERT INTO ledger (sink, external_id, hash, generation, remote_id, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+            "INSERT INTO ledger (sink, external_id, hash, generation, remote_id, contact, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
              ON CONFLICT DO UPDATE SET hash = excluded.hash, generation = excluded.generation, \
-             remote_id = excluded.remote_id, at = excluded.at",
+             remote_id = excluded.remote_id, contact = excluded.contact, at = excluded.at",
         )
         .map_err(failed)?;
     let now = commit.now.timestamp_millis();
@@ -179,6 +180,7 @@ pub(super) fn commit(db: &Transaction<'_>, key: &DigestKey, commit: &AckCommit) 
                 row.hash.as_bytes(),
                 int(row.generation),
                 row.remote_id,
+                row.contact.as_ref().map(ExternalId::as_str),
                 now
             ])
             .map_err(failed)?;

@@ -6,6 +6,9 @@ ALTER TABLE sink ADD COLUMN fingerprint BLOB;
 -- How the office stands with reaching people.
 ALTER TABLE source ADD COLUMN outreach TEXT;
 
+-- The contact that a task hangs from at the sink.
+ALTER TABLE ledger ADD COLUMN contact TEXT;
+
 -- It was brought to the sink at least once, whatever is on its way now.
 ALTER TABLE route ADD COLUMN brought INTEGER NOT NULL DEFAULT 0;
 UPDATE route SET brought = 1 WHERE seen > 0;

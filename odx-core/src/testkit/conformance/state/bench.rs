@@ -278,6 +278,7 @@ pub(super) fn acknowledged(n: u8) -> Acknowledged {
         hash: hash(n),
         generation: n.into(),
         remote_id: Some(format!("r{n}")),
+        contact: Some(id(&format!("c{n}"))),
     }
 }
 
