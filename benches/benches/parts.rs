@@ -389,6 +389,7 @@ fn acks(names: &[ExternalId], epoch: Epoch, generation: u64) -> AckCommit {
         hash: LedgerHash::of(format!("{name} {generation}").as_bytes()),
         generation,
         remote_id: Some(format!("remote-{name}")),
+        contact: None,
     };
     AckCommit {
         source: source_id(),

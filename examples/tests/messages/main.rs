@@ -11,4 +11,6 @@
 
 mod calls;
 mod killed;
+#[path = "../../../odx-crm/tests/gateways/schema.rs"]
+mod schema;
 mod world;

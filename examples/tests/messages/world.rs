@@ -35,7 +35,7 @@ impl World {
     pub async fn new(offices: usize, patients: usize, mode: &str) -> Self {
         let crm = Crm::with_tokens(&TOKENS[..offices]);
         let crm_server = crm.serve().await.unwrap();
-        let texts = Texts::new();
+        let texts = Texts::new().with_schemas(crate::schema::schemas());
         let texts_server = texts.serve().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut config = format!(

@@ -20,7 +20,6 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use jsonschema::Validator;
 use odx_core::Error;
 use odx_core::clock::{Clock, SystemClock};
 use odx_core::outreach::Inbound;
@@ -32,7 +31,7 @@ use url::form_urlencoded;
 use super::door::{self, Server};
 use super::fault::{Fault, Faults};
 use super::line::Cutter;
-use super::schema;
+use super::schema::{Body as Vendors, Checked, Schemas};
 use super::store::Answer;
 
 /// A mail that a provider has taken.
@@ -78,9 +77,7 @@ const LISTS: [&str; 4] = ["bounces", "spam_reports", "unsubscribes", "invalid_em
 type Row = (i64, String);
 
 struct State {
-    sendgrid: Option<Validator>,
-    stops: Option<Validator>,
-    postmark: Option<Validator>,
+    checked: Checked,
     mails: Vec<Mail>,
     lists: HashMap<String, Vec<Row>>,
     groups: BTreeMap<u32, BTreeSet<String>>,
@@ -88,7 +85,6 @@ struct State {
     refused: HashMap<String, i64>,
     faults: Faults,
     rate_reset: Option<String>,
-    misfits: Vec<String>,
     requests: u64,
     clock: Arc<dyn Clock>,
 }
@@ -98,7 +94,7 @@ struct State {
 /// What they do, and where that is written:
 ///
 /// * SendGrid takes a mail with 202 and `X-Message-Id`, if it fits the vendor's schema
-///   (3.7, vendor's description); one to an address on a list is taken and dropped
+///   (3.7, [`with_schemas`](Self::with_schemas)); one to an address on a list is taken and dropped
 /// * SendGrid lists what it dropped by `start_time`, `end_time`, `limit` and `offset`,
 ///   newest first (vendor's description, `GET_suppression-*`)
 /// * SendGrid signs its events with ECDSA over the timestamp and the raw body (3.7)
@@ -142,9 +138,7 @@ impl Mails {
             .and_then(|pkcs8| EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref(), &random).ok());
         Self {
             state: Arc::new(Mutex::new(State {
-                sendgrid: schema::sendgrid_mail(),
-                stops: schema::sendgrid_stops(),
-                postmark: schema::postmark_batch(),
+                checked: Checked::default(),
                 mails: Vec::new(),
                 lists: HashMap::new(),
                 groups: BTreeMap::new(),
@@ -152,7 +146,6 @@ impl Mails {
                 refused: HashMap::new(),
                 faults: Faults::default(),
                 rate_reset: None,
-                misfits: Vec::new(),
                 requests: 0,
                 clock: Arc::new(SystemClock),
             })),
@@ -164,6 +157,14 @@ impl Mails {
     #[must_use]
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
         self.state().clock = clock;
+        self
+    }
+
+    /// Sets what says whether a body fits its vendor's schema. One that does not is
+    /// refused; without schemas all are taken.
+    #[must_use]
+    pub fn with_schemas(self, schemas: Schemas) -> Self {
+        self.state().checked.schemas = Some(schemas);
         self
     }
 
@@ -181,9 +182,9 @@ impl Mails {
         self.state().mails.clone()
     }
 
-    /// What requests did not fit the schemas, as places in the schema.
+    /// What requests did not fit the [schemas](Self::with_schemas), as places in the schema.
     pub fn misfits(&self) -> Vec<String> {
-        self.state().misfits.clone()
+        self.state().checked.misfits.clone()
     }
 
     /// Requests that came in so far.
@@ -397,7 +398,7 @@ impl State {
         let json_sent =
             header(CONTENT_TYPE.as_str()).is_some_and(|kind| kind == "application/json");
         if *method == Method::POST && !json_sent {
-            self.misfits.push("the content type".into());
+            self.checked.misfits.push("the content type".into());
         }
         let parts: Vec<_> = uri.path().trim_start_matches('/').split('/').collect();
         if parts.first() == Some(&"v3") {
@@ -411,7 +412,7 @@ impl State {
             return item(401, 10, "No or incorrect server token");
         }
         if header("Accept") != Some("application/json") {
-            self.misfits.push("the accept header".into());
+            self.checked.misfits.push("the accept header".into());
         }
         match (method, parts.as_slice()) {
             (&Method::GET, ["server"]) => Answer {
@@ -444,9 +445,7 @@ impl State {
             }
             (&Method::POST, ["v3", "asm", rest @ ..]) => {
                 let sent: Value = serde_json::from_slice(body).unwrap_or_default();
-                let misfits = schema::misfits(self.stops.as_ref(), &sent);
-                if !misfits.is_empty() {
-                    self.misfits.extend(misfits);
+                if !self.checked.fits(Vendors::SendGridStops, &sent) {
                     return complaint(400, "invalid body", None);
                 }
                 let emails: Vec<String> = sent["recipient_emails"]
@@ -482,9 +481,7 @@ impl State {
 
     fn sendgrid_send(&mut self, body: &[u8]) -> Answer {
         let sent: Value = serde_json::from_slice(body).unwrap_or_default();
-        let misfits = schema::misfits(self.sendgrid.as_ref(), &sent);
-        if !misfits.is_empty() {
-            self.misfits.extend(misfits);
+        if !self.checked.fits(Vendors::SendGridMail, &sent) {
             return complaint(400, "bad request", None);
         }
         let person = &sent["personalizations"][0];
@@ -555,9 +552,7 @@ impl State {
 
     fn postmark_batch(&mut self, body: &[u8]) -> Answer {
         let sent: Value = serde_json::from_slice(body).unwrap_or_default();
-        let misfits = schema::misfits(self.postmark.as_ref(), &sent);
-        if !misfits.is_empty() {
-            self.misfits.extend(misfits);
+        if !self.checked.fits(Vendors::PostmarkBatch, &sent) {
             return item(422, 422, "Invalid JSON");
         }
         let all = sent.as_array().cloned().unwrap_or_default();

@@ -27,6 +27,7 @@ use odx_core::sink::Suppression;
 pub use door::Server;
 pub use fault::Fault;
 pub use mails::{Mail, Mails};
+pub use schema::{Body, Schemas};
 pub use server::{MailServer, SmtpFault, SmtpStep, Took};
 pub use store::{Counts, Enrolled, Held, Write};
 pub use texts::{Text, Texts};

@@ -15,7 +15,6 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, NaiveDate, Utc};
-use jsonschema::Validator;
 use odx_core::Error;
 use odx_core::clock::{Clock, SystemClock};
 use odx_core::outreach::Inbound;
@@ -26,7 +25,7 @@ use url::form_urlencoded;
 use super::door::{self, Server};
 use super::fault::{Fault, Faults};
 use super::line::Cutter;
-use super::schema;
+use super::schema::{self, Body, Checked, Schemas};
 use super::store::Answer;
 
 /// A text that the provider has taken.
@@ -63,13 +62,12 @@ impl fmt::Debug for Text {
 }
 
 struct State {
-    schema: Option<Validator>,
+    checked: Checked,
     texts: Vec<Text>,
     opted_out: BTreeSet<String>,
     refused: HashMap<String, (u16, u32)>,
     refuse_next: VecDeque<(u16, u32)>,
     faults: Faults,
-    misfits: Vec<String>,
     requests: u64,
     heard: u64,
     page: usize,
@@ -83,7 +81,7 @@ struct State {
 /// What it does, and where that is written:
 ///
 /// * takes a text with 201, `sid` and `status` (3.6), if it fits the vendor's schema
-///   with the fixtures' overlay; else 400
+///   ([`with_schemas`](Self::with_schemas)); else 400
 /// * refuses a number that said stop with 21610 (3.6); START lifts that
 /// * has no idempotency key: the same request twice is two texts (3.6)
 /// * lists by `To` and `DateSent>`, in pages (vendor's description, `ListMessage`);
@@ -128,13 +126,12 @@ impl Texts {
     pub fn new() -> Self {
         Self {
             state: Arc::new(Mutex::new(State {
-                schema: schema::text(),
+                checked: Checked::default(),
                 texts: Vec::new(),
                 opted_out: BTreeSet::new(),
                 refused: HashMap::new(),
                 refuse_next: VecDeque::new(),
                 faults: Faults::default(),
-                misfits: Vec::new(),
                 requests: 0,
                 heard: 0,
                 page: 50,
@@ -149,6 +146,14 @@ impl Texts {
     #[must_use]
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
         self.state().clock = clock;
+        self
+    }
+
+    /// Sets what says whether a body fits its vendor's schema. One that does not is
+    /// refused; without schemas all are taken.
+    #[must_use]
+    pub fn with_schemas(self, schemas: Schemas) -> Self {
+        self.state().checked.schemas = Some(schemas);
         self
     }
 
@@ -175,9 +180,9 @@ impl Texts {
         self.state().texts.clone()
     }
 
-    /// What requests did not fit the vendor's schema, as places in the schema.
+    /// What requests did not fit the [schemas](Self::with_schemas), as places in the schema.
     pub fn misfits(&self) -> Vec<String> {
-        self.state().misfits.clone()
+        self.state().checked.misfits.clone()
     }
 
     /// Requests that came in so far.
@@ -381,7 +386,7 @@ impl State {
             Method::POST => {
                 let kind = header(CONTENT_TYPE.as_str()).unwrap_or_default();
                 if !kind.starts_with("application/x-www-form-urlencoded") {
-                    self.misfits.push("the content type".into());
+                    self.checked.misfits.push("the content type".into());
                     return refusal(415, 20415);
                 }
                 self.take(body)
@@ -396,9 +401,7 @@ impl State {
             .iter()
             .map(|(name, value)| (name.clone(), schema::typed(name, value)))
             .collect();
-        let misfits = schema::misfits(self.schema.as_ref(), &Value::Object(whole));
-        if !misfits.is_empty() {
-            self.misfits.extend(misfits);
+        if !self.checked.fits(Body::Text, &Value::Object(whole)) {
             return refusal(400, 21211);
         }
         let field = |name: &str| form.get(name).cloned();

@@ -7,13 +7,14 @@ use odx_core::model::Channel;
 use odx_core::outreach::{Heard, Inbound, MessageGateway, Status};
 use odx_core::sink::Target;
 use odx_core::{Secret, error::Error};
-use odx_crm::sim::{Mails, Texts};
+use odx_crm::sim::Texts;
 use ring::{digest, hmac};
 use serde_json::json;
 
 use crate::kit::{
-    ANA, ANA_MAIL, EVENTS, HOOK, call, fixture, form, mail_to_ana, postmark, sendgrid, twilio,
+    ANA, ANA_MAIL, EVENTS, HOOK, call, form, mail_to_ana, postmark, sendgrid, twilio,
 };
+use crate::schema::fixture;
 
 fn signature(text: &str, token: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, token.as_bytes());
@@ -187,7 +188,7 @@ fn a_report_that_cannot_be_read_is_an_error() {
 
 #[tokio::test]
 async fn sendgrid_events_stop_addresses_and_follow_mails() {
-    let mails = Mails::new().with_clock(std::sync::Arc::new(crate::kit::Still));
+    let mails = crate::kit::mails().with_clock(std::sync::Arc::new(crate::kit::Still));
     let server = mails.serve().await.unwrap();
     let gateway = sendgrid(server.base_url().as_str())
         .with_event_key(mails.event_key())
@@ -281,7 +282,7 @@ async fn sendgrid_events_stop_addresses_and_follow_mails() {
         changed(&|call| call.body = odx_core::Phi::new(b"[]".to_vec())),
         ErrorKind::Credentials
     );
-    let other = Mails::new().with_clock(std::sync::Arc::new(crate::kit::Still));
+    let other = crate::kit::mails().with_clock(std::sync::Arc::new(crate::kit::Still));
     let call = other.sendgrid_events("https://hooks.example/sendgrid", &events);
     assert_eq!(kind(gateway.hear(&call)), ErrorKind::Credentials);
     let deaf = sendgrid("http://127.0.0.1:9").build().unwrap();
@@ -290,7 +291,7 @@ async fn sendgrid_events_stop_addresses_and_follow_mails() {
 
 #[test]
 fn postmark_calls_need_the_address_the_user_and_the_password() {
-    let mails = Mails::new();
+    let mails = crate::kit::mails();
     let gateway = postmark("http://127.0.0.1:9").build().unwrap();
     let hear =
         |record| gateway.hear(&mails.postmark_call(EVENTS, "postmark", "hook-password", &record));
@@ -356,7 +357,7 @@ async fn a_provider_calls_whoever_listens() {
         .respond_with(ResponseTemplate::new(204))
         .mount(&hook)
         .await;
-    let texts = Texts::new();
+    let texts = crate::kit::texts();
     let url = format!("{}/twilio?office=1001", hook.uri());
     let told = texts.text_from(ANA, "STOP", &url);
     assert_eq!(texts.call(&told).await.unwrap(), 204);

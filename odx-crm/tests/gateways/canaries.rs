@@ -8,7 +8,7 @@ use odx_core::{IdempotencyKey, Phi, Secret, SinkId, model::Email};
 use odx_crm::gateway::{
     Baa, PostmarkConfig, SendGridConfig, SmtpConfig, SmtpSecurity, TwilioConfig,
 };
-use odx_crm::sim::{Fault, MailServer, Mails, SmtpFault, SmtpStep, Texts};
+use odx_crm::sim::{Fault, MailServer, SmtpFault, SmtpStep, Texts};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -156,8 +156,8 @@ async fn an_answer_that_repeats_what_was_sent_is_not_repeated() {
 #[tokio::test]
 async fn a_broken_connection_does_not_make_an_error_talk() {
     Transcript::begin();
-    let texts = Texts::new();
-    let mails = Mails::new();
+    let texts = crate::kit::texts();
+    let mails = crate::kit::mails();
     let post = MailServer::serve().await.unwrap();
     for server in [texts.serve().await.unwrap(), mails.serve().await.unwrap()] {
         for fault in [

@@ -12,17 +12,18 @@ use odx_core::store::MemoryStore;
 use odx_core::{ErrorKind, OutletId, Phi, SourceId};
 use odx_crm::gateway::TwilioGateway;
 use odx_crm::gateway::twilio::Retention;
-use odx_crm::sim::{Fault, Mails, Texts};
+use odx_crm::sim::{Fault, Texts};
 use proptest::prelude::*;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::kit::{
-    ANA, Still, class, fixture, key, mail_to_ana, now, postmark, sendgrid, text_to_ana, twilio,
+    ANA, Still, class, key, mail_to_ana, now, postmark, sendgrid, text_to_ana, twilio,
 };
+use crate::schema::fixture;
 
 fn texts() -> Texts {
-    Texts::new().with_clock(Arc::new(Still))
+    crate::kit::texts().with_clock(Arc::new(Still))
 }
 
 #[tokio::test]
@@ -224,7 +225,7 @@ async fn a_next_page_elsewhere_is_asked_of_the_same_host() {
 
 #[tokio::test]
 async fn mail_in_doubt_cannot_be_looked_up_and_says_so() {
-    let mails = Mails::new();
+    let mails = crate::kit::mails();
     let server = mails.serve().await.unwrap();
     let base = server.base_url();
     for gateway in mailers(base.as_str()) {
@@ -273,7 +274,7 @@ impl Act for Sending<'_> {
 
 #[tokio::test]
 async fn whatever_breaks_a_person_gets_it_once() {
-    let texts = Texts::new();
+    let texts = crate::kit::texts();
     let server = texts.serve().await.unwrap();
     let gateway = twilio(server.base_url().as_str())
         .with_clock(Arc::new(SystemClock))

@@ -10,7 +10,8 @@ use serde_json::Value;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::kit::{ANA, HOOK, class, fixture, mail_to_ana, postmark, sendgrid, text_to_ana, twilio};
+use crate::kit::{ANA, HOOK, class, mail_to_ana, postmark, sendgrid, text_to_ana, twilio};
+use crate::schema::fixture;
 
 fn template(response: &Value, body: Option<Value>) -> ResponseTemplate {
     let status = u16::try_from(response["status"].as_u64().unwrap()).unwrap();
@@ -79,7 +80,7 @@ async fn every_answer_of_the_reference_means_what_it_says() {
             case["op"].as_str().unwrap(),
         ) {
             ("twilio", "message.create") if response["status"].is_null() => {
-                let texts = Texts::new();
+                let texts = crate::kit::texts();
                 let server = texts.serve().await.unwrap();
                 texts.fail_next(1, Fault::ResetAfter);
                 let gateway = twilio(server.base_url().as_str()).build().unwrap();
@@ -157,7 +158,7 @@ fn status_callback(body: &Value, expect: &Value) {
 
 #[tokio::test]
 async fn every_setup_code_halts_with_a_sentence_that_says_who_must_act() {
-    let texts = Texts::new();
+    let texts = crate::kit::texts();
     let server = texts.serve().await.unwrap();
     let gateway = twilio(server.base_url().as_str()).build().unwrap();
     for code in [20003, 21408, 21606, 21611, 30002, 30034, 21705, 21609] {

@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use crate::kit::{fixture, mail_to_ana, postmark, sendgrid, text_to_ana, twilio};
+use crate::kit::{mail_to_ana, postmark, sendgrid, text_to_ana, twilio};
+use crate::schema::{self, fixture};
 
 async fn sent(gateway: impl FnOnce(&str) -> Box<dyn MessageGateway>, message: &Message) -> Request {
     let server = MockServer::start().await;
@@ -41,26 +42,6 @@ fn body_of(request: &Request) -> Value {
     serde_json::from_slice(&request.body).unwrap()
 }
 
-fn schema_of(operation: &Value) -> jsonschema::Validator {
-    let place = operation["request_schema"].as_str().unwrap();
-    let (file, pointer) = place.split_once('#').unwrap();
-    let file = file.rsplit('/').next().unwrap();
-    let mut whole = fixture(file);
-    if file.starts_with("twilio") {
-        for op in fixture("twilio-messages.overlay.json").as_array().unwrap() {
-            let (parent, name) = op["path"].as_str().unwrap().rsplit_once('/').unwrap();
-            whole.pointer_mut(parent).unwrap()[name] = op["value"].clone();
-        }
-    }
-    let mut schema = whole.pointer(pointer).unwrap().clone();
-    for key in ["components", "$defs"] {
-        if let Some(part) = whole.get(key) {
-            schema[key] = part.clone();
-        }
-    }
-    jsonschema::validator_for(&schema).unwrap()
-}
-
 fn check_operation(vendor: &str, request: &Request) {
     let operations = fixture("operations.json");
     let operation = operations.as_array().unwrap();
@@ -78,7 +59,7 @@ fn check_operation(vendor: &str, request: &Request) {
             "{name}"
         );
     }
-    let schema = schema_of(operation);
+    let schema = schema::at(operation["request_schema"].as_str().unwrap());
     let body = body_of(request);
     assert!(schema.is_valid(&body), "{vendor}: {body}");
 }

@@ -2,7 +2,7 @@
 
 use odx_core::Phi;
 use odx_core::outreach::MessageGateway;
-use odx_crm::sim::{MailServer, Mails};
+use odx_crm::sim::MailServer;
 
 use crate::kit::{ANA_MAIL, mail_to_ana, postmark, sendgrid, smtp};
 
@@ -25,7 +25,7 @@ fn odd() -> Vec<String> {
 
 #[tokio::test]
 async fn an_odd_name_or_subject_stays_one_line_of_text() {
-    let mails = Mails::new();
+    let mails = crate::kit::mails();
     let server = mails.serve().await.unwrap();
     let base = server.base_url();
     let post = MailServer::serve().await.unwrap();

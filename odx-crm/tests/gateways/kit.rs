@@ -14,7 +14,6 @@ use odx_crm::gateway::{
     Baa, PostmarkConfig, SendGridConfig, SmtpConfig, SmtpSecurity, TwilioConfig,
 };
 use odx_crm::sim::{Mails, Texts};
-use serde_json::Value;
 
 /// The reference's moment: 2026-11-20T21:00:00Z.
 #[derive(Debug)]
@@ -37,6 +36,16 @@ pub(crate) const ANA: &str = "+15035550123";
 pub(crate) const ANA_MAIL: &str = "ana@smile.co";
 pub(crate) const HOOK: &str = "https://hooks.example/twilio/status?office=1001";
 pub(crate) const EVENTS: &str = "https://hooks.example/mail/s3cretpathsegment";
+
+/// A text provider that is as strict as its schema.
+pub(crate) fn texts() -> Texts {
+    Texts::new().with_schemas(crate::schema::schemas())
+}
+
+/// Mail providers that are as strict as their schemas.
+pub(crate) fn mails() -> Mails {
+    Mails::new().with_schemas(crate::schema::schemas())
+}
 
 pub(crate) fn url(text: &str) -> Url {
     Url::parse(text).unwrap()
@@ -139,14 +148,6 @@ pub(crate) fn mail_to_ana() -> Message {
     message.subject = Some(Phi::new("Time for your next visit".into()));
     message.practice = "Bright Smiles".into();
     message
-}
-
-pub(crate) fn fixture(name: &str) -> Value {
-    let path = format!(
-        "{}/tests/fixtures/gateways/{name}",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
 /// How an error asks to be treated, in a word.

@@ -9,7 +9,7 @@ use odx_core::sink::{Suppression, Target};
 use odx_core::source::Cursor;
 use odx_core::{Disposition, ErrorKind};
 use odx_crm::gateway::{Baa, SendGridGateway};
-use odx_crm::sim::{Fault, MailServer, Mails};
+use odx_crm::sim::{Fault, MailServer};
 
 use crate::kit::{
     ANA_MAIL, Still, class, email, mail_to_ana, now, phone, postmark, sendgrid, smtp, text_to_ana,
@@ -25,7 +25,7 @@ fn marketing(purpose: Purpose) -> Message {
 
 #[tokio::test]
 async fn without_a_business_associate_agreement_recall_mail_is_refused() {
-    let mails = Mails::new();
+    let mails = crate::kit::mails();
     let server = mails.serve().await.unwrap();
     let post = MailServer::serve().await.unwrap();
     let base = server.base_url();
@@ -55,7 +55,7 @@ async fn without_a_business_associate_agreement_recall_mail_is_refused() {
 
 #[tokio::test]
 async fn a_mail_for_sendgrid_has_its_group_and_its_way_out() {
-    let mails = Mails::new();
+    let mails = crate::kit::mails();
     let server = mails.serve().await.unwrap();
     let gateway = sendgrid(server.base_url().as_str())
         .with_group(Purpose::Review, 7)
@@ -79,7 +79,7 @@ async fn a_mail_for_sendgrid_has_its_group_and_its_way_out() {
 
 #[tokio::test]
 async fn what_is_no_mail_is_refused_before_anything_is_sent() {
-    let mails = Mails::new();
+    let mails = crate::kit::mails();
     let server = mails.serve().await.unwrap();
     let base = server.base_url();
     let gateways: [Box<dyn MessageGateway>; 2] = [
@@ -101,7 +101,7 @@ async fn what_is_no_mail_is_refused_before_anything_is_sent() {
 
 #[tokio::test]
 async fn a_wait_until_an_epoch_second_is_a_wait() {
-    let mails = Mails::new();
+    let mails = crate::kit::mails();
     mails.set_rate_reset(now().timestamp() + 7);
     mails.fail_next(1, Fault::Status(429, None));
     mails.fail_next(1, Fault::Status(429, None));
@@ -135,7 +135,7 @@ async fn all(
 
 #[tokio::test]
 async fn every_list_is_read_whole_and_then_what_is_new() {
-    let mails = Mails::new().with_clock(Arc::new(Still));
+    let mails = crate::kit::mails().with_clock(Arc::new(Still));
     let hour = chrono::TimeDelta::hours(1);
     for n in 0..1203 {
         mails.list("bounces", &format!("b{n}@smile.co"), now() - hour * 50);
@@ -182,7 +182,7 @@ async fn every_list_is_read_whole_and_then_what_is_new() {
 
 #[tokio::test]
 async fn a_list_that_moves_while_it_is_read_loses_nobody() {
-    let mails = Mails::new().with_clock(Arc::new(Still));
+    let mails = crate::kit::mails().with_clock(Arc::new(Still));
     for n in 0..900 {
         let at = now() - chrono::TimeDelta::minutes(2000 - n);
         mails.list("bounces", &format!("b{n}@smile.co"), at);
@@ -214,7 +214,7 @@ fn address(stop: &Suppression) -> String {
 
 #[tokio::test]
 async fn a_list_that_cannot_be_read_is_never_an_empty_one() {
-    let mails = Mails::new();
+    let mails = crate::kit::mails();
     let server = mails.serve().await.unwrap();
     let gateway = sendgrid(server.base_url().as_str())
         .with_group(Purpose::Review, 404)
@@ -255,7 +255,7 @@ async fn a_list_that_cannot_be_read_is_never_an_empty_one() {
 
 #[tokio::test]
 async fn a_stop_learned_elsewhere_is_told_and_telling_it_again_does_no_harm() {
-    let mails = Mails::new();
+    let mails = crate::kit::mails();
     let server = mails.serve().await.unwrap();
     let base = server.base_url();
     let gateway = sendgrid(base.as_str()).build().unwrap();
@@ -279,7 +279,7 @@ async fn a_stop_learned_elsewhere_is_told_and_telling_it_again_does_no_harm() {
 
 #[tokio::test]
 async fn postmark_says_of_each_mail_what_became_of_it() {
-    let mails = Mails::new();
+    let mails = crate::kit::mails();
     let server = mails.serve().await.unwrap();
     let gateway = postmark(server.base_url().as_str()).build().unwrap();
     let receipt = gateway.send(&mail_to_ana()).await.unwrap();

@@ -17,6 +17,7 @@ mod injection;
 mod kit;
 mod mails;
 mod mutants;
+mod schema;
 mod settings;
 mod smtp;
 mod texts;

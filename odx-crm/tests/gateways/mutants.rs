@@ -3,7 +3,7 @@
 use odx_core::ErrorKind;
 use odx_core::outreach::{Inbound, MessageGateway};
 use odx_core::testkit::Mutants;
-use odx_crm::sim::{Mails, Texts};
+use odx_crm::sim::Texts;
 use serde_json::json;
 
 use crate::calls::signed;
@@ -105,7 +105,7 @@ fn a_signed_call_with_anything_in_it_does_no_harm() {
 
 #[test]
 fn broken_events_of_sendgrid_are_never_heard() {
-    let mails = Mails::new().with_clock(std::sync::Arc::new(crate::kit::Still));
+    let mails = crate::kit::mails().with_clock(std::sync::Arc::new(crate::kit::Still));
     let gateway = sendgrid("http://127.0.0.1:9")
         .with_event_key(mails.event_key())
         .build()
@@ -126,7 +126,7 @@ fn broken_events_of_sendgrid_are_never_heard() {
 
 #[test]
 fn broken_calls_of_postmark_do_no_harm_and_strangers_are_never_heard() {
-    let mails = Mails::new();
+    let mails = crate::kit::mails();
     let gateway = postmark("http://127.0.0.1:9").build().unwrap();
     let record = json!({ "RecordType": "SpamComplaint", "Email": ANA_MAIL, "MessageID": "pm-1" });
     let good = mails.postmark_call(EVENTS, "postmark", "hook-password", &record);

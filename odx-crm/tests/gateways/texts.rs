@@ -11,7 +11,7 @@ use crate::kit::{ANA, Still, class, mail_to_ana, phone, text_to_ana, twilio};
 
 #[tokio::test]
 async fn a_text_is_taken_reported_on_and_answered() {
-    let texts = Texts::new().with_clock(Arc::new(Still));
+    let texts = crate::kit::texts().with_clock(Arc::new(Still));
     let server = texts.serve().await.unwrap();
     let gateway = twilio(server.base_url().as_str()).build().unwrap();
     assert_eq!(gateway.channel(), Channel::Sms);
@@ -66,7 +66,7 @@ async fn a_text_is_taken_reported_on_and_answered() {
 
 #[tokio::test]
 async fn words_are_read_where_the_provider_does_not_say_what_they_were() {
-    let texts = Texts::new();
+    let texts = crate::kit::texts();
     texts.set_advanced_opt_out(false);
     let gateway = twilio("http://127.0.0.1:9").build().unwrap();
     let hear = |words: &str| {
@@ -91,7 +91,7 @@ async fn words_are_read_where_the_provider_does_not_say_what_they_were() {
 
 #[tokio::test]
 async fn what_is_no_text_is_refused_before_anything_is_sent() {
-    let texts = Texts::new();
+    let texts = crate::kit::texts();
     let server = texts.serve().await.unwrap();
     let gateway = twilio(server.base_url().as_str()).build().unwrap();
     let mut long = text_to_ana();
