@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use crate::clerk::{Clerk, Telling};
 use crate::cli::{DONE, FAILED, INCOMPLETE, fail};
 use crate::commands::Dress;
+use crate::commands::scratch::sweep;
 use crate::config::{Config, OfficeSetup};
 use crate::door::subscribe;
 use crate::look;
@@ -31,6 +32,9 @@ pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
             );
         }
     };
+    if let Err(why) = sweep(&config.state) {
+        eprintln!("recall-sync: {why}");
+    }
     let screen = Screen::new();
     let (shutdown, stop) = Shutdown::new();
     let signals = tokio::spawn(async move {

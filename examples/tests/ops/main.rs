@@ -232,6 +232,33 @@ async fn a_plan_beside_a_follower_supersedes_nobody_and_is_compared_with_the_las
     );
 }
 
+/// A plan that is killed leaves a copy of the state. Whoever comes next takes it away, and nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_plan_leaves_behind_is_taken_away() {
+    let world = world(20, 1).await;
+    let (left, used) = (
+        world.folder.path().join(".odx-plan-left"),
+        world.folder.path().join(".odx-plan-used"),
+    );
+    let mut locks = Vec::new();
+    for folder in [&left, &used] {
+        std::fs::create_dir(folder).unwrap();
+        std::fs::write(folder.join("plan.sqlite"), "somebody").unwrap();
+        let lock = std::fs::File::create(folder.join("lock")).unwrap();
+        lock.try_lock().unwrap();
+        locks.push(lock);
+    }
+    drop(locks.remove(0));
+    let mut program = followed(&world).await;
+    assert!(!left.exists() && used.join("plan.sqlite").exists());
+    std::fs::create_dir(&left).unwrap();
+    std::fs::File::create(left.join("lock")).unwrap();
+    let said = say(&world, &["plan"]);
+    assert_eq!(said.code, Some(0), "{}", said.text);
+    assert!(!left.exists() && used.join("plan.sqlite").exists());
+    assert_eq!(interrupt(&mut program).await.unwrap().code(), Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_plan_without_a_state_makes_none() {
     let world = world(20, 1).await;

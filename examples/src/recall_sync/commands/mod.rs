@@ -8,6 +8,7 @@ mod pause;
 mod plan;
 mod replay;
 mod runs;
+pub(crate) mod scratch;
 mod status;
 mod summary;
 mod tags;

@@ -11,6 +11,7 @@ use odx_core::source::PracticeSource as _;
 use odx_core::store::{SqliteStore, StateStore};
 use serde::Serialize;
 
+use super::scratch::Scratch;
 use super::{Dress, End, Trouble, chosen, minute, state};
 use crate::cli::{DONE, INCOMPLETE};
 use crate::config::Config;
@@ -51,19 +52,8 @@ pub(super) async fn run(config: Config, args: Args) -> End {
     };
     let offices = chosen(config.offices, args.office.as_deref())?;
     // What is tried is tried on a copy: whoever works on the state goes on, and nothing of theirs moves.
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = tempfile::Builder::new()
-        .prefix(".odx-plan-")
-        .tempdir_in(folder.unwrap_or_else(|| std::path::Path::new(".")))
-        .map_err(|why| {
-            Trouble::failed(format!(
-                "no copy can be made beside the state: {}",
-                why.kind()
-            ))
-        })?;
-    let copy = folder.path().join("plan.sqlite");
+    let scratch = Scratch::beside(&path)?;
+    let copy = scratch.file("plan.sqlite");
     if let Some(beside) = &beside {
         beside.copy_to(&copy).await?;
     }

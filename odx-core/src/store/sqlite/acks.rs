@@ -40,21 +40,11 @@ pub(super) fn standing(
         .map_err(failed)?;
     ids.iter()
         .map(|id| {
-            let known: Option<(Vec<u8>, i64, Option<String>, Option<String>)> = ledger
-                .query_row(params![sink, id.as_str()], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-                })
+            let acknowledged = ledger
+                .query_row(params![sink, id.as_str()], raw_acknowledged)
                 .optional()
-                .map_err(failed)?;
-            let acknowledged = known
-                .map(|(bytes, generation, remote_id, contact)| {
-                    Ok(Acknowledged {
-                        hash: hash(bytes)?,
-                        generation: uint(generation),
-                        remote_id,
-                        contact: contact.map(ExternalId::from_kept),
-                    })
-                })
+                .map_err(failed)?
+                .map(RawAcknowledged::into_acknowledged)
                 .transpose()?;
             let parked = if any_parked {
                 parked
@@ -72,6 +62,33 @@ pub(super) fn standing(
             })
         })
         .collect()
+}
+
+struct RawAcknowledged {
+    hash: Vec<u8>,
+    generation: i64,
+    remote_id: Option<String>,
+    contact: Option<String>,
+}
+
+fn raw_acknowledged(row: &rusqlite::Row<'_>) -> rusqlite::Result<RawAcknowledged> {
+    Ok(RawAcknowledged {
+        hash: row.get(0)?,
+        generation: row.get(1)?,
+        remote_id: row.get(2)?,
+        contact: row.get(3)?,
+    })
+}
+
+impl RawAcknowledged {
+    fn into_acknowledged(self) -> Result<Acknowledged> {
+        Ok(Acknowledged {
+            hash: hash(self.hash)?,
+            generation: uint(self.generation),
+            remote_id: self.remote_id,
+            contact: self.contact.map(ExternalId::from_kept),
+        })
+    }
 }
 
 pub(super) const fn hold_code(hold: Hold) -> i64 {
