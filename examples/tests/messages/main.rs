@@ -11,6 +11,7 @@
 
 mod calls;
 mod killed;
+mod paused;
 #[path = "../../../odx-crm/tests/gateways/schema.rs"]
 mod schema;
 mod world;

@@ -133,6 +133,19 @@ impl World {
         plain(&self.log().split_off(from))
     }
 
+    /// What a command answers, beside whoever else runs.
+    pub fn ask(&self, arguments: &[&str]) -> String {
+        let said = Command::new(env!("CARGO_BIN_EXE_recall-sync"))
+            .arg("--config")
+            .arg(self.folder.path().join("config.toml"))
+            .args(arguments)
+            .output()
+            .unwrap();
+        let errors = String::from_utf8(said.stderr).unwrap();
+        assert_eq!(said.status.code(), Some(0), "{errors}");
+        String::from_utf8(said.stdout).unwrap()
+    }
+
     /// Starts the program, and waits until its receiver listens.
     pub async fn up(&self) -> Up {
         let from = self.log().len();
