@@ -1,1 +1,12 @@
-//! Dentrix as an odx source. Not written yet: this crate only holds its place.
+//! Dentrix as an odx source.
+
+pub mod columns;
+mod config;
+mod reader;
+mod source;
+pub mod table;
+pub mod wire;
+
+pub use config::{Builder, ExportSettings, Identity, OdbcSettings, SYSTEM, Way};
+pub use reader::Reader;
+pub use source::Dentrix;
