@@ -2,8 +2,12 @@
 
 pub mod columns;
 mod config;
+mod cursor;
+mod error;
 mod reader;
+mod snapshot;
 mod source;
+mod spool;
 pub mod table;
 pub mod wire;
 
