@@ -8,6 +8,7 @@ use odx_core::source::{Cursor, Extent};
 use odx_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::plausible::Learned;
 use crate::table::Table;
 
 const VERSION: u32 = 1;
@@ -27,12 +28,15 @@ pub(crate) struct Place {
     /// Up to when changes of appointments were read, by the server's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) changed_until: Option<NaiveDateTime>,
-    /// How many rows the last good reads of a table had, the newest last.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) learned: BTreeMap<Table, Vec<u64>>,
-    /// The columns of the last good read of a table.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) columns: BTreeMap<Table, String>,
+    /// What good reads have taught.
+    #[serde(default)]
+    pub(crate) learned: Learned,
+    /// Something was read to its end.
+    #[serde(default)]
+    pub(crate) read: bool,
+    /// People have a list of their own.
+    #[serde(default)]
+    pub(crate) listed: bool,
     /// When the last report of a table was printed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) printed: BTreeMap<Table, NaiveDateTime>,
@@ -49,10 +53,28 @@ pub(crate) struct Pass {
     pub(crate) read: u64,
     /// It began as a reading of everything.
     pub(crate) everything: bool,
-    /// Which of its tables.
-    pub(crate) table: usize,
-    /// How many rows of it were given out.
-    pub(crate) row: u64,
+    /// What of it is being given out.
+    pub(crate) stage: Stage,
+    /// Where the last row stood that was given out of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) after: Option<u64>,
+    /// Up to when its first read had read the book: what changed since is asked for by the next pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) changed_until: Option<NaiveDateTime>,
+}
+
+/// The parts of a pass, in their order: people before what hangs from them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Stage {
+    /// The list of patients.
+    Patients,
+    /// People who stand only in the rows of their recalls.
+    People,
+    /// Continuing care.
+    Recalls,
+    /// The book.
+    Appointments,
 }
 
 impl Place {
@@ -119,8 +141,9 @@ mod tests {
         place.pass = Some(Pass {
             read: 7,
             everything: true,
-            table: 1,
-            row: 500,
+            stage: Stage::Recalls,
+            after: Some(500),
+            changed_until: None,
         });
         let written = place.write().unwrap();
         assert_eq!(Place::read(Some(&written)).unwrap(), place);
@@ -138,8 +161,9 @@ mod tests {
         place.pass = Some(Pass {
             read: 1,
             everything: true,
-            table: 0,
-            row: 0,
+            stage: Stage::Patients,
+            after: None,
+            changed_until: None,
         });
         assert_eq!(place.extent(Extent::Changes, false), Extent::Everything);
     }

@@ -1,9 +1,14 @@
-//! Dentrix as an odx source.
+#![doc = include_str!("../README.md")]
 
 pub mod columns;
 mod config;
+mod convert;
 mod cursor;
 mod error;
+mod guard;
+mod identity;
+mod meaning;
+mod plausible;
 mod reader;
 mod snapshot;
 mod source;
