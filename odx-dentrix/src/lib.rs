@@ -2,6 +2,12 @@
 
 pub mod columns;
 mod config;
+#[allow(dead_code, reason = "used by the source, which is being written")]
+mod convert;
+#[allow(dead_code, reason = "used by the source, which is being written")]
+mod identity;
+#[allow(dead_code, reason = "used by the source, which is being written")]
+mod plausible;
 mod reader;
 mod source;
 pub mod table;
