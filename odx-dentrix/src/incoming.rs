@@ -1,104 +1,162 @@
 //! Reports in a folder, as reads of an office.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use odx_core::{Error, ErrorKind, Result};
+use chrono::{DateTime, NaiveDateTime, Utc};
+use odx_core::source::PracticeSource as _;
+use odx_core::{Error, Result};
 
+use crate::columns::BadHeader;
 use crate::config::ExportSettings;
 use crate::cursor::Place;
-use crate::exports::folder::{Folder, Ready};
+use crate::exports::{Folder, ReadyFile};
 use crate::snapshot::Part;
 use crate::source::{Dentrix, Snapshot};
 use crate::table::{Field, Table};
-use crate::wire::{Class, FileJob, Job};
+use crate::wire::{Class, Failure, FileJob, Job};
 
 /// A report that stays unfinished for so many times the settling time is held.
 const UNFINISHED: u32 = 30;
+/// More rows than this in one report are refused.
+const MOST_ROWS: u64 = 200_000;
+
+/// A report that was read.
+#[derive(Debug)]
+struct Found {
+    file: ReadyFile,
+    part: Part,
+}
+
+impl Found {
+    fn printed(&self) -> Option<NaiveDateTime> {
+        self.part.report.as_ref()?.printed
+    }
+}
 
 impl Dentrix {
     /// What is new in the folder, each table once, the newest of each. None: nothing is.
     pub(crate) async fn read_exports(
         &self,
         settings: &ExportSettings,
-        place: &mut Place,
+        place: &Place,
     ) -> Result<Option<Snapshot>> {
         let now = self.now();
-        let mut folder = self.folder(settings).await;
-        let looked = folder.look(now).map_err(folder_error)?;
-        let mut found: BTreeMap<Table, (Ready, Part)> = BTreeMap::new();
-        for file in looked.ready {
+        let mut folder = self.folder.lock().await;
+        let folder = folder.get_or_insert_with(|| Folder::new(settings));
+        let mut found: BTreeMap<Table, Found> = BTreeMap::new();
+        // Lists of recalls that say nothing of privacy: right where a list of patients does.
+        let mut open = Vec::new();
+        for file in folder.look(now)?.ready {
             if place.knows(&file.hash) {
-                folder.archive(&file, now).map_err(folder_error)?;
+                folder.archive(&file, now)?;
                 continue;
             }
-            let part = match self.run(&file_job(settings, self, &file, place)).await {
-                Ok((parts, notes)) => {
-                    for note in notes {
-                        tracing::warn!("{}: {note}", self.id());
-                    }
-                    parts.into_values().next()
-                }
+            match self.read_file(settings, file.path.clone(), place.listed).await {
+                Ok(part) => self.keep(&mut found, Found { file, part }, place, folder)?,
                 Err(why) if why.class == Class::Busy => return Err(why.into()),
-                Err(why) if why.class == Class::Incomplete && file.age(now) < settings.settle * UNFINISHED => {
-                    // Whoever writes it may only be pausing.
-                    continue;
-                }
-                Err(why) => {
-                    folder
-                        .quarantine(&file, &why.what, now)
-                        .map_err(folder_error)?;
-                    return Err(Error::from(why));
-                }
-            };
-            let Some(part) = part else { continue };
-            let printed = part.report.as_ref().and_then(|report| report.printed);
-            let last = place.printed.get(&part.table).copied();
-            let newer = found
-                .get(&part.table)
-                .and_then(|(_, known)| known.report.as_ref()?.printed);
-            if printed.is_some() && (printed < last || printed < newer) {
-                let what = "this report was printed before the last one of its kind that was read: newer news is known";
-                folder.quarantine(&file, what, now).map_err(folder_error)?;
-                continue;
+                // Whoever writes it may only be pausing.
+                Err(why) if why.class == Class::Incomplete && is_young(settings, &file, now) => {}
+                Err(why) if is_silent(&why) => open.push((file, why)),
+                Err(why) => return Err(hold(folder, &file, now, why)),
             }
-            if let Some((older, _)) = found.insert(part.table, (file, part)) {
-                let what = "a newer report of this kind was there beside it";
-                folder.quarantine(&older, what, now).map_err(folder_error)?;
+        }
+        for (file, why) in open {
+            if !found.contains_key(&Table::Patients) {
+                return Err(hold(folder, &file, now, why));
+            }
+            match self.read_file(settings, file.path.clone(), true).await {
+                Ok(part) => self.keep(&mut found, Found { file, part }, place, folder)?,
+                Err(why) if why.class == Class::Busy => return Err(why.into()),
+                Err(why) => return Err(hold(folder, &file, now, why)),
             }
         }
         if found.is_empty() {
             return Ok(None);
         }
         let mut after = place.clone();
-        let mut parts = BTreeMap::new();
-        for (table, (file, part)) in found {
-            after.remember(file.hash.clone());
-            if let Some(printed) = part.report.as_ref().and_then(|report| report.printed) {
-                after.printed.insert(table, printed);
+        for (table, one) in &found {
+            after.remember(one.file.hash.clone());
+            if let Some(printed) = one.printed() {
+                after.printed.insert(*table, printed);
             }
-            parts.insert(table, (file, part));
         }
-        // The book is printed for a span of days: who is not in it may be on another page of it.
-        let whole = parts
-            .keys()
-            .copied()
+        let counted: Vec<Table> = found.keys().copied().collect();
+        // The book is printed for a span of days: who is not in it may have a visit on another.
+        let whole = counted.iter().copied();
+        let whole = whole
             .filter(|table| *table != Table::Appointments)
             .collect();
-        let (files, parts): (Vec<_>, BTreeMap<_, _>) = parts
+        let (files, parts): (Vec<_>, BTreeMap<_, _>) = found
             .into_iter()
-            .map(|(table, (file, part))| (file, (table, part)))
+            .map(|(table, one)| (one.file, (table, one.part)))
             .unzip();
-        match self.snapshot(parts, whole, place.clone(), after) {
-            Ok(read) => Ok(Some(read)),
-            Err(why) => {
-                for file in files {
-                    folder
-                        .quarantine(&file, &why.to_string(), now)
-                        .map_err(folder_error)?;
-                }
-                Err(why)
+        let read = self.snapshot(parts, whole, &counted, place.clone(), after);
+        if let Err(why) = &read {
+            for file in files {
+                folder.quarantine(&file, &why.to_string(), now)?;
             }
         }
+        read.map(Some)
+    }
+
+    /// Keeps the newest report of each table, and holds the others.
+    fn keep(
+        &self,
+        found: &mut BTreeMap<Table, Found>,
+        one: Found,
+        place: &Place,
+        folder: &mut Folder,
+    ) -> Result<()> {
+        const OLD: &str = "a report of this kind that was printed later is known already: nothing of this one was used";
+        let now = self.now();
+        let table = one.part.table;
+        let printed = one.printed();
+        if printed.is_some() && printed < place.printed.get(&table).copied() {
+            return folder.quarantine(&one.file, OLD, now).map(drop);
+        }
+        let known = found.get(&table).map(Found::printed);
+        if known.is_some_and(|known| printed < known) {
+            return folder.quarantine(&one.file, OLD, now).map(drop);
+        }
+        if let Some(older) = found.insert(table, one) {
+            folder.quarantine(&older.file, OLD, now)?;
+        }
+        Ok(())
+    }
+
+    async fn read_file(
+        &self,
+        settings: &ExportSettings,
+        path: PathBuf,
+        listed: bool,
+    ) -> Result<Part, Failure> {
+        let (parts, notes) = self.run(&self.file_job(settings, path, listed)).await?;
+        for note in notes {
+            tracing::warn!("{}: {note}", self.id());
+        }
+        parts.into_values().next().ok_or_else(|| {
+            Failure::new(Class::NoReport, "the reader found no report in the file")
+        })
+    }
+
+    pub(crate) fn file_job(&self, settings: &ExportSettings, path: PathBuf, listed: bool) -> Job {
+        let columns = Table::ALL.map(|table| {
+            let mut columns = self.columns(table);
+            if table == Table::Recalls && !listed {
+                columns.suppression = vec![vec![Field::Privacy]];
+            }
+            columns
+        });
+        Job::File(FileJob {
+            path,
+            columns: columns.into(),
+            encoding: settings.encoding.clone(),
+            max_bytes: settings.max_bytes,
+            max_rows: MOST_ROWS,
+            require_footer: settings.require_footer,
+            columns_only: false,
+        })
     }
 
     /// The last report of each kind, whether it was read before or not.
@@ -106,22 +164,24 @@ impl Dentrix {
         &self,
         settings: &ExportSettings,
     ) -> Result<BTreeMap<Table, Part>> {
-        let mut folder = self.folder(settings).await;
-        let mut files = folder.look(self.now()).map_err(folder_error)?.ready;
-        files.reverse();
-        files.extend(folder.archived().map_err(folder_error)?);
-        let place = Place::read(None)?;
-        let mut found = BTreeMap::new();
-        for file in files {
-            let job = file_job(settings, self, &file, &place);
-            let (parts, _) = match self.run(&job).await {
-                Ok(read) => read,
-                // What is still being written, or will be held by the next pass.
-                Err(why) if why.class != Class::Busy => continue,
-                Err(why) => return Err(why.into()),
-            };
-            for (table, part) in parts {
-                found.entry(table).or_insert(part);
+        let mut folder = self.folder.lock().await;
+        let folder = folder.get_or_insert_with(|| Folder::new(settings));
+        let ready = folder.look(self.now())?.ready.into_iter();
+        let mut files: Vec<(PathBuf, DateTime<Utc>)> =
+            ready.map(|file| (file.path, file.modified)).collect();
+        files.extend(folder.archived());
+        files.sort_by_key(|(_, modified)| std::cmp::Reverse(*modified));
+        let mut found: BTreeMap<Table, Part> = BTreeMap::new();
+        for (path, _) in files {
+            match self.read_file(settings, path, true).await {
+                Ok(part) => {
+                    found.entry(part.table).or_insert(part);
+                }
+                Err(why) if why.class == Class::Busy || why.class == Class::Crashed => {
+                    return Err(why.into());
+                }
+                // What is still being written, or what the next pass will hold.
+                Err(_) => {}
             }
             if found.len() == Table::ALL.len() {
                 break;
@@ -130,48 +190,39 @@ impl Dentrix {
         Ok(found)
     }
 
-    /// What stands in the folder, in lines for a person.
+    /// How the folder stands, in lines for a person.
     pub(crate) async fn look_at_folder(&self, settings: &ExportSettings) -> Result<Vec<String>> {
-        let mut folder = self.folder(settings).await;
-        let looked = folder.look(self.now()).map_err(folder_error)?;
+        let mut folder = self.folder.lock().await;
+        let folder = folder.get_or_insert_with(|| Folder::new(settings));
+        let looked = folder.look(self.now())?;
         Ok(vec![format!(
-            "the folder can be read: {} reports are ready, {} are still being written, {} are held",
+            "the folder can be read: {} reports are ready, {} are still being written",
             looked.ready.len(),
-            looked.settling,
-            looked.held
+            looked.settling
         )])
     }
 }
 
-fn file_job(settings: &ExportSettings, source: &Dentrix, file: &Ready, place: &Place) -> Job {
-    let columns = Table::ALL.map(|table| {
-        let mut columns = source.columns(table);
-        // Without a list of patients their privacy requests stand here or nowhere.
-        if table == Table::Recalls && !place.columns.contains_key(&Table::Patients) {
-            columns.suppression = vec![vec![Field::Privacy]];
-        }
-        columns
-    });
-    Job::File(FileJob {
-        path: file.path.clone(),
-        columns: columns.into(),
-        encoding: settings.encoding.clone(),
-        max_bytes: settings.max_bytes,
-        max_rows: 200_000,
-        require_footer: settings.require_footer,
-        columns_only: false,
-    })
+fn is_young(settings: &ExportSettings, file: &ReadyFile, now: DateTime<Utc>) -> bool {
+    let age = (now - file.modified).to_std().unwrap_or_default();
+    age < settings.settle * UNFINISHED
 }
 
-fn folder_error(why: std::io::Error) -> Error {
-    let kind = match why.kind() {
-        std::io::ErrorKind::PermissionDenied => ErrorKind::Permission,
-        _ => ErrorKind::Unavailable,
-    };
-    Error::new(
-        kind,
-        "the folder of reports cannot be read, or reports cannot be moved inside it: give this account read and write \
-         access to it, or name another folder",
+/// The report would do, if another said who must not be contacted.
+fn is_silent(why: &Failure) -> bool {
+    matches!(
+        why.header,
+        Some(BadHeader::NoSuppression {
+            table: Table::Recalls,
+            ..
+        })
     )
-    .with_cause(why.kind().to_string())
+}
+
+/// Puts a report aside, with its reason beside it.
+fn hold(folder: &mut Folder, file: &ReadyFile, now: DateTime<Utc>, why: Failure) -> Error {
+    match folder.quarantine(file, &why.what, now) {
+        Ok(_) => why.into(),
+        Err(why) => why,
+    }
 }

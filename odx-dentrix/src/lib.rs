@@ -5,8 +5,12 @@ mod config;
 mod convert;
 mod cursor;
 mod error;
+#[cfg(feature = "exports")]
+pub mod exports;
 mod guard;
 mod identity;
+#[cfg(feature = "exports")]
+mod incoming;
 mod meaning;
 mod plausible;
 mod reader;

@@ -42,6 +42,9 @@ pub struct Dentrix {
     settings: Builder,
     /// What was read and is being given out.
     held: Mutex<Option<Snapshot>>,
+    /// Where reports arrive, and which of them are still being written.
+    #[cfg(feature = "exports")]
+    pub(crate) folder: Mutex<Option<crate::exports::Folder>>,
     reads: AtomicU64,
     refused: AtomicU32,
 }
@@ -70,6 +73,8 @@ impl Dentrix {
         Self {
             settings,
             held: Mutex::new(None),
+            #[cfg(feature = "exports")]
+            folder: Mutex::new(None),
             reads: AtomicU64::new(0),
             refused: AtomicU32::new(0),
         }
@@ -137,9 +142,8 @@ impl Dentrix {
             if *table == Table::Recalls && extent == Extent::Changes {
                 continue;
             }
-            guard::check(sql, &settings.allowed_calls).map_err(|why| {
-                Error::new(ErrorKind::Config, format!("sql.{}: {why}", table.name()))
-            })?;
+            let checked =
+                guard::check(*table, sql, &settings.allowed_calls).map_err(Error::from)?;
             let since = match extent {
                 Extent::Changes => place.changed_since(),
                 Extent::Everything => None,
@@ -147,7 +151,7 @@ impl Dentrix {
             let first = Parameter::Date(NaiveDate::from_ymd_opt(1980, 1, 1).unwrap_or_default());
             let last = today.checked_add_days(Days::new(5 * 366)).unwrap_or(today);
             let (last, since) = (Parameter::Date(last), Parameter::Stamp(since));
-            let parameters = match markers(sql) {
+            let parameters = match checked.markers {
                 0 => Vec::new(),
                 1 => vec![since],
                 2 => vec![first, last],
@@ -272,20 +276,6 @@ impl Dentrix {
     }
 }
 
-/// How many values a text asks for: question marks outside of quotes, but for the one that takes what a call returns.
-fn markers(sql: &str) -> usize {
-    let (mut count, mut quoted) = (0, false);
-    let mut chars = sql.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\'' => quoted = !quoted,
-            '?' if !quoted && chars.peek() != Some(&'=') => count += 1,
-            _ => {}
-        }
-    }
-    count
-}
-
 #[cfg(not(feature = "exports"))]
 fn no_exports() -> Error {
     Error::new(
@@ -404,7 +394,7 @@ impl PracticeSource for Dentrix {
                 }
             }
             #[cfg(feature = "exports")]
-            Way::Exports(settings) => findings.extend(self.look_at_folder(settings)?),
+            Way::Exports(settings) => findings.extend(self.look_at_folder(settings).await?),
             #[cfg(not(feature = "exports"))]
             Way::Exports(_) => return Err(no_exports()),
         }
