@@ -2,6 +2,8 @@
 
 pub mod columns;
 mod config;
+#[cfg(feature = "exports")]
+pub mod exports;
 mod reader;
 mod source;
 pub mod table;
@@ -10,3 +12,9 @@ pub mod wire;
 pub use config::{Builder, ExportSettings, Identity, OdbcSettings, SYSTEM, Way};
 pub use reader::Reader;
 pub use source::Dentrix;
+
+#[cfg(all(feature = "exports", feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
+#[cfg(feature = "sim")]
+pub mod sim;
