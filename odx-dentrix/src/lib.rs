@@ -23,3 +23,9 @@ pub mod wire;
 pub use config::{Builder, ExportSettings, Identity, OdbcSettings, SYSTEM, Way};
 pub use reader::Reader;
 pub use source::Dentrix;
+
+#[cfg(all(feature = "exports", feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
+#[cfg(feature = "sim")]
+pub mod sim;

@@ -1,0 +1,3 @@
+//! Practices that are made up, to be read by tests and demos.
+
+pub mod export;
