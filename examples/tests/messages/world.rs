@@ -287,6 +287,14 @@ impl Up {
     }
 }
 
+/// A test that fails leaves nobody behind.
+impl Drop for Up {
+    fn drop(&mut self) {
+        drop(self.program.kill());
+        drop(self.program.wait());
+    }
+}
+
 pub async fn rest(wait: Duration) {
     tokio::time::sleep(wait).await;
 }
