@@ -22,7 +22,7 @@
 //! both refused, with what must be mended.
 
 use chrono::NaiveDate;
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use hmac::{Hmac, Mac as _};
 use odx_core::{HouseholdKey, PatientKey, Secret};
 use sha2::{Digest as _, Sha256};
 use unicode_normalization::UnicodeNormalization as _;

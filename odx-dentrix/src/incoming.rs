@@ -211,7 +211,7 @@ fn is_young(settings: &ExportSettings, file: &ReadyFile, now: DateTime<Utc>) -> 
 /// The report would do, if another said who must not be contacted.
 fn is_silent(why: &Failure) -> bool {
     matches!(
-        why.header,
+        why.header.as_deref(),
         Some(BadHeader::NoSuppression {
             table: Table::Recalls,
             ..

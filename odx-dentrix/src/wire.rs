@@ -164,7 +164,7 @@ pub struct Failure {
     pub native: Option<i32>,
     /// What is wrong with the columns, where that is it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub header: Option<BadHeader>,
+    pub header: Option<Box<BadHeader>>,
 }
 
 /// Kinds of trouble (reference 8.5, 8.6, 8.8).
@@ -217,7 +217,7 @@ impl Failure {
 impl From<BadHeader> for Failure {
     fn from(header: BadHeader) -> Self {
         Self {
-            header: Some(header.clone()),
+            header: Some(Box::new(header.clone())),
             ..Self::new(Class::Columns, header.to_string())
         }
     }

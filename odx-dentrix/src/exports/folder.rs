@@ -214,6 +214,15 @@ impl Folder {
         self.put_away(file, &folder, now, Some(reason))
     }
 
+    /// What was read before, and when it was written.
+    pub(crate) fn archived(&self) -> Vec<(PathBuf, DateTime<Utc>)> {
+        let files = std::fs::read_dir(self.folder.join(&self.archive));
+        let files = files.into_iter().flatten().flatten();
+        files
+            .filter_map(|file| Some((file.path(), file.metadata().ok()?.modified().ok()?.into())))
+            .collect()
+    }
+
     fn inside(&self, name: &str) -> Result<PathBuf> {
         let folder = self.folder.join(name);
         std::fs::create_dir_all(&folder).map_err(|why| {
