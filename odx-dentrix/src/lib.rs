@@ -7,11 +7,13 @@ mod cursor;
 mod error;
 #[cfg(feature = "exports")]
 pub mod exports;
-mod guard;
+pub mod guard;
 mod identity;
 #[cfg(feature = "exports")]
 mod incoming;
 mod meaning;
+#[cfg(feature = "odbc")]
+pub mod odbc;
 mod plausible;
 mod reader;
 mod snapshot;
@@ -21,7 +23,7 @@ pub mod table;
 pub mod wire;
 
 pub use config::{Builder, ExportSettings, Identity, OdbcSettings, SYSTEM, Way};
-pub use reader::Reader;
+pub use reader::{Program, Reader};
 pub use source::Dentrix;
 
 #[cfg(all(feature = "exports", feature = "fuzz"))]
