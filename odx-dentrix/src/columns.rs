@@ -207,6 +207,132 @@ impl Columns {
     }
 }
 
+/// What settings would bind this header, as TOML to paste: what is bound, and in
+/// comments every other column with the field that is closest to its name, and the
+/// fields that are needed and have none.
+pub fn suggestion(columns: &Columns, header: &[String]) -> String {
+    let table = columns.table.name();
+    let mut text = format!("[office.source.columns.{table}]\n");
+    let mut names: Vec<String> = Vec::new();
+    let mut twice: Vec<&str> = Vec::new();
+    for name in header.iter().filter(|name| !name.trim().is_empty()) {
+        if names.iter().any(|known| folded(known) == folded(name)) {
+            twice.push(name);
+        } else {
+            names.push(name.clone());
+        }
+    }
+    let lenient = Columns {
+        required: Vec::new(),
+        suppression: Vec::new(),
+        ..columns.clone()
+    };
+    let binding = lenient.bind(&names).unwrap_or_default();
+    for (field, place) in binding.fields.iter().zip(&binding.places) {
+        if let Some(name) = names.get(*place) {
+            text.push_str(&format!("{} = [{}]\n", field.name(), quoted(name)));
+        }
+    }
+    let free: Vec<Field> = columns
+        .names
+        .keys()
+        .copied()
+        .filter(|field| !binding.fields.contains(field))
+        .collect();
+    let lacking: Vec<&Vec<Field>> = columns
+        .required
+        .iter()
+        .chain(&columns.suppression)
+        .filter(|group| !group.iter().any(|field| binding.fields.contains(field)))
+        .collect();
+    for name in &binding.unknown {
+        let closest = free
+            .iter()
+            .map(|field| (likeness(columns, *field, name), *field))
+            .max_by_key(|(likeness, field)| (*likeness, lacking.iter().any(|g| g.contains(field))))
+            .filter(|(likeness, _)| *likeness >= LIKE)
+            .map(|(_, field)| field);
+        let field = closest.or_else(|| lacking.first().and_then(|group| group.first().copied()));
+        let name = quoted(name);
+        text.push_str(&match field {
+            Some(field) => format!("# {} = [{name}]\n", field.name()),
+            None => format!("# {name} is read by nobody\n"),
+        });
+    }
+    for name in twice {
+        let name = quoted(name);
+        text.push_str(&format!(
+            "# {name} stands there more than once: remove or rename one\n"
+        ));
+    }
+    for group in lacking {
+        let fields: Vec<_> = group.iter().map(|field| field.name()).collect();
+        text.push_str(&format!(
+            "# needed, and bound to no column: {}\n",
+            fields.join(" or ")
+        ));
+    }
+    text
+}
+
+/// A name as TOML takes it. It is the practice's own, and may hold anything.
+fn quoted(name: &str) -> String {
+    let mut text = String::from("\"");
+    for c in name.trim().chars() {
+        match c {
+            '"' => text.push_str("\\\""),
+            '\\' => text.push_str("\\\\"),
+            c if c.is_control() => text.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => text.push(c),
+        }
+    }
+    text.push('"');
+    text
+}
+
+/// Less alike is not worth a suggestion, of a hundred.
+const LIKE: usize = 55;
+
+/// How alike a name is to one of those that a field may have, of a hundred.
+fn likeness(columns: &Columns, field: Field, name: &str) -> usize {
+    let name: Vec<char> = folded(name).chars().collect();
+    let known = columns.names.get(&field).into_iter().flatten();
+    known
+        .map(|known| folded(known))
+        .chain([folded(field.name())])
+        .map(|known| alike(&known.chars().collect::<Vec<_>>(), &name))
+        .max()
+        .unwrap_or(0)
+}
+
+/// By how many letters must change, of a hundred. One inside the other is close.
+fn alike(one: &[char], other: &[char]) -> usize {
+    let longest = one.len().max(other.len());
+    if longest == 0 {
+        return 0;
+    }
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (n, a) in one.iter().enumerate() {
+        let mut next = Vec::with_capacity(row.len());
+        next.push(n + 1);
+        for ((b, above), corner) in other.iter().zip(row.iter().skip(1)).zip(&row) {
+            let left = next.last().copied().unwrap_or(0);
+            let change = corner + usize::from(a != b);
+            next.push(change.min(above + 1).min(left + 1));
+        }
+        row = next;
+    }
+    let changes = row.last().copied().unwrap_or(longest);
+    let share = 100 * longest.saturating_sub(changes) / longest;
+    let (short, long) = if one.len() < other.len() {
+        (one, other)
+    } else {
+        (other, one)
+    };
+    let inside = short.len() >= 4 && long.windows(short.len()).any(|part| part == short);
+    if inside { share.max(LIKE + 10) } else { share }
+}
+
 /// What identifies columns from one read to the next: their names, in order. A
 /// change is told, and never a reason to guess.
 pub fn fingerprint(header: &[String]) -> String {
@@ -502,5 +628,58 @@ mod tests {
             .bind(&header(&["Patient Name", "Type", "Due Date", "due date"]))
             .unwrap_err();
         assert!(matches!(why, BadHeader::Ambiguous { .. }), "{why}");
+    }
+
+    #[test]
+    fn what_is_suggested_can_be_pasted_and_names_the_closest_field() {
+        let columns = Columns::default_for(Table::Recalls);
+        let text = suggestion(
+            &columns,
+            &header(&[
+                "Patient Name",
+                "Type",
+                "Due Dat",
+                "Fällig \"am\"",
+                "Balance",
+                "",
+            ]),
+        );
+        for line in [
+            "[office.source.columns.recalls]",
+            "patient_name = [\"Patient Name\"]",
+            "recall_type = [\"Type\"]",
+            "# due_date = [\"Due Dat\"]",
+            // Nothing is like it, so it may be what is lacking.
+            "# due_date = [\"Fällig \\\"am\\\"\"]",
+            "# needed, and bound to no column: due_date",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_fits_needs_nothing_and_its_strangers_are_named() {
+        let columns = Columns::default_for(Table::Recalls);
+        let text = suggestion(
+            &columns,
+            &header(&["Patient Name", "Type", "Due Date", "Ledger"]),
+        );
+        assert!(text.contains("# \"Ledger\" is read by nobody"), "{text}");
+        assert!(!text.contains("needed"), "{text}");
+    }
+
+    #[test]
+    fn a_column_that_is_there_twice_is_told_and_hides_nothing() {
+        let columns = Columns::default_for(Table::Patients);
+        let text = suggestion(&columns, &header(&["Name", "Status", "status", "Email"]));
+        assert!(
+            text.contains("\"status\" stands there more than once"),
+            "{text}"
+        );
+        assert!(text.contains("email = [\"Email\"]"), "{text}");
+        assert!(
+            text.contains("needed, and bound to no column: privacy"),
+            "{text}"
+        );
     }
 }

@@ -52,7 +52,10 @@ impl Dentrix {
                 folder.archive(&file, now)?;
                 continue;
             }
-            match self.read_file(settings, file.path.clone(), place.listed).await {
+            match self
+                .read_file(settings, file.path.clone(), place.listed)
+                .await
+            {
                 Ok(part) => self.keep(&mut found, Found { file, part }, place, folder)?,
                 Err(why) if why.class == Class::Busy => return Err(why.into()),
                 // Whoever writes it may only be pausing.
@@ -135,14 +138,15 @@ impl Dentrix {
         for note in notes {
             tracing::warn!("{}: {note}", self.id());
         }
-        parts.into_values().next().ok_or_else(|| {
-            Failure::new(Class::NoReport, "the reader found no report in the file")
-        })
+        parts
+            .into_values()
+            .next()
+            .ok_or_else(|| Failure::new(Class::NoReport, "the reader found no report in the file"))
     }
 
     pub(crate) fn file_job(&self, settings: &ExportSettings, path: PathBuf, listed: bool) -> Job {
         let columns = Table::ALL.map(|table| {
-            let mut columns = self.columns(table);
+            let mut columns = self.settings.columns(table);
             if table == Table::Recalls && !listed {
                 columns.suppression = vec![vec![Field::Privacy]];
             }

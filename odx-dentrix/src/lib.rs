@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod asking;
 pub mod columns;
 mod config;
 mod convert;
@@ -11,6 +12,7 @@ pub mod guard;
 mod identity;
 #[cfg(feature = "exports")]
 mod incoming;
+mod look;
 mod meaning;
 #[cfg(feature = "odbc")]
 pub mod odbc;
@@ -23,6 +25,7 @@ pub mod table;
 pub mod wire;
 
 pub use config::{Builder, ExportSettings, Identity, OdbcSettings, SYSTEM, Way};
+pub use look::{Looked, columns_of_file, columns_of_office};
 pub use reader::{Program, Reader};
 pub use source::Dentrix;
 

@@ -97,7 +97,7 @@ impl Meaning {
     }
 
     /// People who stand only in the rows of their recalls, in their order.
-    pub(crate) fn from_recalls(&self) -> &[(u64, Change)] {
+    pub(crate) fn recalled(&self) -> &[(u64, Change)] {
         &self.from_recalls
     }
 

@@ -15,22 +15,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use odx_core::source::{
     Capabilities, Change, Extent, Page, Position, PracticeSource, Probe, PullRequest,
 };
 use odx_core::{Error, ErrorKind, Office, PatientKey, Result, SourceId};
 use tokio::sync::Mutex;
 
-use crate::columns::Columns;
 use crate::config::{Builder, OdbcSettings, Way};
 use crate::cursor::{Pass, Place, Stage};
-use crate::guard;
 use crate::meaning::{Meaning, changed_until, is_patient, weigh};
 use crate::reader::Reader;
 use crate::snapshot::{Part, Taker};
 use crate::table::Table;
-use crate::wire::{Failure, Job, OdbcJob, Parameter, Statement};
+use crate::wire::{Failure, Job, Parameter, Statement};
 
 /// So many refused logins in a row and nobody tries again by itself: more may lock
 /// the account (reference 8.5).
@@ -39,7 +37,7 @@ const LOGINS: u32 = 2;
 /// One Dentrix office.
 #[derive(Debug)]
 pub struct Dentrix {
-    settings: Builder,
+    pub(crate) settings: Builder,
     /// What was read and is being given out.
     held: Mutex<Option<Snapshot>>,
     /// Where reports arrive, and which of them are still being written.
@@ -85,7 +83,7 @@ impl Dentrix {
     }
 
     fn today(&self) -> NaiveDate {
-        self.settings.office.today(self.now())
+        self.settings.today()
     }
 
     /// Runs a job and takes what it says.
@@ -127,76 +125,6 @@ impl Dentrix {
         Ok(parts)
     }
 
-    /// What is asked of the database in a pass of this extent.
-    fn statements(
-        &self,
-        settings: &OdbcSettings,
-        place: &Place,
-        extent: Extent,
-        columns_only: bool,
-    ) -> Result<Vec<Statement>> {
-        let today = self.today();
-        let mut statements = Vec::new();
-        for (table, sql) in &settings.sql {
-            // All recalls of all patients at once are slow for the server (reference 6): only with everything.
-            if *table == Table::Recalls && extent == Extent::Changes {
-                continue;
-            }
-            let checked =
-                guard::check(*table, sql, &settings.allowed_calls).map_err(Error::from)?;
-            let since = match extent {
-                Extent::Changes => place.changed_since(),
-                Extent::Everything => None,
-            };
-            let first = Parameter::Date(NaiveDate::from_ymd_opt(1980, 1, 1).unwrap_or_default());
-            let last = today.checked_add_days(Days::new(5 * 366)).unwrap_or(today);
-            let (last, since) = (Parameter::Date(last), Parameter::Stamp(since));
-            let parameters = match checked.markers {
-                0 => Vec::new(),
-                1 => vec![since],
-                2 => vec![first, last],
-                3 => vec![first, last, since],
-                _ => {
-                    return Err(Error::new(
-                        ErrorKind::Config,
-                        format!(
-                            "sql.{} has more than three question marks: the first day, the last day and the time of the \
-                             last change are all there is to fill in",
-                            table.name()
-                        ),
-                    ));
-                }
-            };
-            statements.push(Statement {
-                table: *table,
-                sql: sql.clone(),
-                parameters,
-                columns: self.columns(*table),
-                columns_only,
-            });
-        }
-        Ok(statements)
-    }
-
-    pub(crate) fn columns(&self, table: Table) -> Columns {
-        let own = self.settings.columns.get(&table).cloned();
-        own.unwrap_or_else(|| Columns::default_for(table))
-    }
-
-    fn job(settings: &OdbcSettings, statements: Vec<Statement>) -> Job {
-        let seconds = |wait: std::time::Duration| u32::try_from(wait.as_secs()).unwrap_or(u32::MAX);
-        Job::Odbc(OdbcJob {
-            connection: settings.connection.clone(),
-            statements,
-            allowed_calls: settings.allowed_calls.clone(),
-            login_timeout_s: seconds(settings.login_timeout),
-            query_timeout_s: seconds(settings.query_timeout),
-            max_rows: settings.max_rows,
-            batch_bytes: settings.batch_bytes,
-            allow_tutorial: settings.allow_tutorial,
-        })
-    }
-
     /// Reads the database.
     async fn read_odbc(
         &self,
@@ -204,7 +132,11 @@ impl Dentrix {
         place: Place,
         extent: Extent,
     ) -> Result<Snapshot> {
-        let statements = self.statements(settings, &place, extent, false)?;
+        let since = match extent {
+            Extent::Changes => place.changed_since(),
+            Extent::Everything => None,
+        };
+        let statements = self.settings.statements(settings, extent, since)?;
         let in_part = |statement: &Statement| {
             statement
                 .parameters
@@ -217,7 +149,7 @@ impl Dentrix {
             .map(|statement| statement.table)
             .collect();
         let asked: Vec<Table> = statements.iter().map(|statement| statement.table).collect();
-        let parts = self.ask(&Self::job(settings, statements)).await?;
+        let parts = self.ask(&settings.job(statements)).await?;
         if let Some(table) = asked.iter().find(|table| !parts.contains_key(table)) {
             return Err(Error::new(
                 ErrorKind::Protocol,
@@ -290,7 +222,7 @@ impl Snapshot {
         let has = |table| self.parts.contains_key(&table);
         let stages = [
             (Stage::Patients, has(Table::Patients)),
-            (Stage::People, !self.meaning.from_recalls().is_empty()),
+            (Stage::People, !self.meaning.recalled().is_empty()),
             (Stage::Recalls, has(Table::Recalls)),
             (Stage::Appointments, has(Table::Appointments)),
         ];
@@ -313,7 +245,7 @@ impl Snapshot {
         };
         next.after = match table {
             None => {
-                let people = self.meaning.from_recalls();
+                let people = self.meaning.recalled();
                 let from = at.after.map_or(0, |after| {
                     people.partition_point(|(standing, _)| *standing <= after)
                 });
@@ -379,13 +311,13 @@ impl PracticeSource for Dentrix {
         let mut findings = Vec::new();
         match &self.settings.way {
             Way::Odbc(settings) => {
-                let place = Place::read(None)?;
-                let statements = self.statements(settings, &place, Extent::Everything, true)?;
-                for part in self
-                    .ask(&Self::job(settings, statements))
-                    .await?
-                    .into_values()
-                {
+                let mut statements =
+                    self.settings
+                        .statements(settings, Extent::Everything, None)?;
+                statements
+                    .iter_mut()
+                    .for_each(|one| one.columns_only = true);
+                for part in self.ask(&settings.job(statements)).await?.into_values() {
                     findings.push(format!(
                         "{} can be read: {} columns, all that are needed among them",
                         part.table.name(),
@@ -466,9 +398,10 @@ impl PracticeSource for Dentrix {
     async fn refresh(&self, patient: &PatientKey) -> Result<Vec<Change>> {
         let parts = match &self.settings.way {
             Way::Odbc(settings) => {
-                let place = Place::read(None)?;
-                let statements = self.statements(settings, &place, Extent::Everything, false)?;
-                self.ask(&Self::job(settings, statements)).await?
+                let statements = self
+                    .settings
+                    .statements(settings, Extent::Everything, None)?;
+                self.ask(&settings.job(statements)).await?
             }
             #[cfg(feature = "exports")]
             Way::Exports(settings) => self.last_exports(settings).await?,
@@ -478,7 +411,7 @@ impl PracticeSource for Dentrix {
         let mut parts = parts;
         let listed = parts.contains_key(&Table::Patients);
         let mut meaning = Meaning::new(&self.settings, self.today(), &mut parts, listed)?;
-        let people = meaning.from_recalls().iter().map(|(_, change)| change);
+        let people = meaning.recalled().iter().map(|(_, change)| change);
         let people = people.filter(|change| is_patient(change, patient));
         let mut about: Vec<Change> = people.cloned().collect();
         for (table, part) in &mut parts {

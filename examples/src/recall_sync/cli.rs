@@ -9,7 +9,7 @@ use odx_core::Mode;
 
 use crate::commands::{self, Command};
 use crate::config::{self, Config};
-use crate::{demo, live, look};
+use crate::{demo, live, log, look};
 
 /// Everything that could be done was done.
 pub(crate) const DONE: u8 = 0;
@@ -20,7 +20,7 @@ pub(crate) const USAGE: u8 = 2;
 /// Something is left: it waits in the state for the next run.
 pub(crate) const INCOMPLETE: u8 = 3;
 
-/// Keeps CRMs true to Open Dental practices. Without a configuration: a demonstration.
+/// Keeps CRMs true to Open Dental and Dentrix practices. Without a configuration: a demonstration.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -61,24 +61,19 @@ struct Args {
     /// Answers the question of --reset.
     #[arg(long, requires = "reset")]
     yes: bool,
+    /// A read that is held because it looks wrong counts this once: a person has looked. For Dentrix.
+    #[arg(long, requires = "config", conflicts_with_all = ["follow", "probe", "explain"])]
+    release: bool,
 }
 
 pub(crate) fn run() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(why) => {
-            let code = if why.use_stderr() { USAGE } else { DONE };
-            // Nothing is left to tell where even this cannot be printed.
-            drop(why.print());
-            return code.into();
-        }
+        Err(why) => return refused(&why),
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(why) => return fail(FAILED, &format!("the machine gives no runtime: {why}")),
+        Err(code) => return code,
     };
     let mode = if args.dry_run {
         Mode::DryRun
@@ -92,6 +87,7 @@ pub(crate) fn run() -> ExitCode {
         args.probe,
         args.explain,
         args.reset,
+        args.release,
     ];
     if args.command.is_some() && flags.contains(&true) {
         return fail(
@@ -114,20 +110,9 @@ pub(crate) fn run() -> ExitCode {
         }
         return runtime.block_on(demo::run(mode));
     };
-    let config = match read(path) {
+    let mut config = match read(path) {
         Ok(config) => config,
-        Err(lines) => {
-            let count = lines.len();
-            let noun = if count == 1 { "mistake" } else { "mistakes" };
-            eprintln!(
-                "recall-sync: {count} {noun} in {}; nothing was contacted",
-                path.display()
-            );
-            for line in lines {
-                eprintln!("  {line}");
-            }
-            return USAGE.into();
-        }
+        Err(code) => return code,
     };
     if let Some(command) = args.command {
         return runtime.block_on(commands::run(config, command));
@@ -138,6 +123,11 @@ pub(crate) fn run() -> ExitCode {
     if args.explain {
         return runtime.block_on(look::explain(config));
     }
+    if args.release
+        && let Err(code) = release(&mut config)
+    {
+        return code;
+    }
     if args.reset {
         let reset = reset(&config, args.yes);
         if reset != DONE || !(args.once || args.follow) {
@@ -147,19 +137,63 @@ pub(crate) fn run() -> ExitCode {
     runtime.block_on(live::run(config, args.follow, mode))
 }
 
-fn read(path: &Path) -> Result<Config, Vec<String>> {
+/// Says what is wrong with a command line, or what was asked about it.
+pub(crate) fn refused(why: &clap::Error) -> ExitCode {
+    let code = if why.use_stderr() { USAGE } else { DONE };
+    // Nothing is left to tell where even this cannot be printed.
+    drop(why.print());
+    code.into()
+}
+
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, ExitCode> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|why| fail(FAILED, &format!("the machine gives no runtime: {why}")))
+}
+
+/// Reads the configuration, or tells everything that is wrong with it.
+pub(crate) fn read(path: &Path) -> Result<Config, ExitCode> {
     let text = std::fs::read_to_string(path)
-        .map_err(|why| vec![format!("the file cannot be read: {}", why.kind())])?;
-    config::parse(&text)
+        .map_err(|why| vec![format!("the file cannot be read: {}", why.kind())]);
+    text.and_then(|text| config::parse(&text)).map_err(|lines| {
+        let count = lines.len();
+        let noun = if count == 1 { "mistake" } else { "mistakes" };
+        eprintln!(
+            "{}: {count} {noun} in {}; nothing was contacted",
+            crate::name(),
+            path.display()
+        );
+        for line in lines {
+            eprintln!("  {line}");
+        }
+        USAGE.into()
+    })
+}
+
+/// What is held because it looks wrong counts: a person has looked.
+pub(crate) fn release(config: &mut Config) -> Result<(), ExitCode> {
+    let mut any = false;
+    for setup in &mut config.offices {
+        any |= setup
+            .release()
+            .map_err(|why| fail(USAGE, &format!("{}: {}", setup.office.id(), why.chain())))?;
+    }
+    if any {
+        return Ok(());
+    }
+    let why =
+        "--release is for offices of the kind dentrix, and there is none in the configuration";
+    Err(fail(USAGE, why))
 }
 
 pub(crate) fn fail(code: u8, why: &str) -> ExitCode {
-    eprintln!("recall-sync: {why}");
+    log::complain(&format!("{}: {why}", crate::name()));
     code.into()
 }
 
 /// Removes the state file, if somebody who can see what that means says so.
-fn reset(config: &Config, yes: bool) -> u8 {
+pub(crate) fn reset(config: &Config, yes: bool) -> u8 {
     let state = config.state.display();
     if !config.state.exists() {
         println!("there is nothing to reset: {state} does not exist");
@@ -168,7 +202,8 @@ fn reset(config: &Config, yes: bool) -> u8 {
     if !yes {
         if !std::io::stdin().is_terminal() {
             eprintln!(
-                "recall-sync: --reset was not confirmed: add --yes to forget everything in {state}; nothing was changed"
+                "{}: --reset was not confirmed: add --yes to forget everything in {state}; nothing was changed",
+                crate::name()
             );
             return USAGE;
         }
@@ -179,7 +214,7 @@ fn reset(config: &Config, yes: bool) -> u8 {
         let mut answer = String::new();
         let read = std::io::stdin().lock().read_line(&mut answer);
         if read.is_err() || answer.trim() != "yes" {
-            eprintln!("recall-sync: nothing was changed");
+            eprintln!("{}: nothing was changed", crate::name());
             return USAGE;
         }
     }
@@ -187,7 +222,7 @@ fn reset(config: &Config, yes: bool) -> u8 {
     if let Err(why) = odx_core::store::SqliteStore::open(&config.state)
         && why.to_string().contains("another odx process")
     {
-        eprintln!("recall-sync: {why}");
+        eprintln!("{}: {why}", crate::name());
         return FAILED;
     }
     for suffix in ["", "-wal", "-shm"] {
@@ -196,7 +231,8 @@ fn reset(config: &Config, yes: bool) -> u8 {
         match std::fs::remove_file(&name) {
             Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
                 eprintln!(
-                    "recall-sync: {} cannot be removed: {}",
+                    "{}: {} cannot be removed: {}",
+                    crate::name(),
                     name.display(),
                     why.kind()
                 );

@@ -16,7 +16,7 @@ use odx_core::engine::{Pipeline, PipelineBuilder, Schedule};
 use odx_core::outreach::{MessageGateway, Outreach};
 use odx_core::policy::RecallPolicy;
 use odx_core::sink::CrmSink as _;
-use odx_core::source::PracticeSource as _;
+use odx_core::source::PracticeSource;
 use odx_core::store::{Brake, StateStore};
 use odx_core::{IdScheme, Mode, Office, OfficeId, Secret, SourceId};
 use odx_crm::RestSink;
@@ -27,6 +27,7 @@ use url::Url;
 use self::messages::{Around, Messages};
 use crate::calls::Line;
 use crate::door::{self, Door};
+use crate::log::{self, LogFiles};
 use crate::ops_config::{self, OfficeOperations, Operations};
 use crate::section::{Mistakes, Section};
 
@@ -40,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) door: Option<Door>,
     /// Who is told how it goes.
     pub(crate) operations: Operations,
+    /// Files that keep what was told, if the file names some.
+    pub(crate) log: Option<LogFiles>,
     pub(crate) offices: Vec<OfficeSetup>,
 }
 
@@ -47,11 +50,11 @@ pub(crate) struct Config {
 #[derive(Debug)]
 pub(crate) struct OfficeSetup {
     pub(crate) office: Office,
-    pub(crate) source: Arc<OpenDental>,
-    /// The machine that sends its events, if the file names one.
-    pub(crate) workstation: Option<String>,
-    /// The key that the office's events carry, if it sends some.
-    pub(crate) events: Option<Secret>,
+    pub(crate) source: Arc<dyn PracticeSource>,
+    /// What it takes to be told by the office itself, if it sends events.
+    pub(crate) events: Option<Events>,
+    /// How its source is made, where that is a Dentrix office.
+    pub(crate) dentrix: Option<odx_dentrix::Builder>,
     pub(crate) sink: RestSink,
     pub(crate) policy: RecallPolicy,
     /// What operators see of it.
@@ -62,11 +65,55 @@ pub(crate) struct OfficeSetup {
     webhook: Option<Secret>,
 }
 
+/// An office that sends events. Only Open Dental does.
+#[derive(Debug, Clone)]
+pub(crate) struct Events {
+    pub(crate) source: Arc<OpenDental>,
+    /// The key that they carry.
+    pub(crate) key: Secret,
+    /// The machine that sends them, if the file names one.
+    pub(crate) workstation: Option<String>,
+}
+
+/// What kind of practice an office is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    OpenDental,
+    Dentrix,
+}
+
+impl Kind {
+    /// The word that every external id of its patients begins with.
+    pub(crate) const fn system(self) -> &'static str {
+        match self {
+            Self::OpenDental => odx_opendental::SYSTEM,
+            Self::Dentrix => odx_dentrix::SYSTEM,
+        }
+    }
+}
+
 impl OfficeSetup {
     /// Its source and its key, if it sends events.
     pub(crate) fn sends(&self) -> Option<(SourceId, Secret)> {
-        let key = self.events.clone()?;
-        Some((self.source.id().clone(), key))
+        let events = self.events.as_ref()?;
+        Some((self.source.id().clone(), events.key.clone()))
+    }
+
+    pub(crate) const fn kind(&self) -> Kind {
+        match self.dentrix {
+            Some(_) => Kind::Dentrix,
+            None => Kind::OpenDental,
+        }
+    }
+
+    /// Lets a read through that would be held, and says whether there are such.
+    pub(crate) fn release(&mut self) -> odx_core::Result<bool> {
+        let Some(builder) = self.dentrix.take() else {
+            return Ok(false);
+        };
+        let builder = self.dentrix.insert(builder.with_release(true));
+        self.source = Arc::new(builder.clone().build()?);
+        Ok(true)
     }
 
     /// By whom its people are called, and who calls about them.
@@ -151,6 +198,8 @@ pub(crate) fn parse(text: &str) -> Result<Config, Vec<String>> {
     door::needed(at.as_ref(), &seen.sending, &seen.calling, &mistakes);
     let door = door.flatten();
     let operations = ops_config::read(&root);
+    let log = root.section("log");
+    let log = log.and_then(|section| log::read(section, &state));
     root.finish();
     let lines = mistakes.into_lines();
     if lines.is_empty() {
@@ -160,6 +209,7 @@ pub(crate) fn parse(text: &str) -> Result<Config, Vec<String>> {
             brake,
             door,
             operations,
+            log,
             offices,
         })
     } else {
@@ -172,6 +222,9 @@ pub(crate) fn parse(text: &str) -> Result<Config, Vec<String>> {
 struct Seen {
     ids: BTreeSet<String>,
     keys: Vec<(Vec<Url>, Secret, String)>,
+    /// Where Dentrix offices are read: their connection, their folder; their id.
+    databases: Vec<(Secret, String)>,
+    folders: Vec<(PathBuf, String)>,
     accounts: BTreeMap<String, (IdScheme, String)>,
     /// Offices that send events: where that is said, their key, their id.
     sending: Vec<door::Sending>,
@@ -222,8 +275,19 @@ fn office(
         });
     let said = section.section("messages");
     let reaches = messages::are_on(said.as_ref());
-    let source = match section.section("source") {
-        Some(inner) => source::read(inner, id.as_ref(), schedule, reaches, seen),
+    let inner = section.section("source");
+    let kind = inner.as_ref().map(source::kind);
+    let source = match inner {
+        Some(inner) => {
+            let around = source::Around {
+                id: id.as_ref(),
+                name: name.as_ref().map(|(name, _)| name.as_str()),
+                zone,
+                schedule,
+                messages: reaches,
+            };
+            source::read(inner, kind.unwrap_or(Kind::OpenDental), &around, seen)
+        }
         None => {
             section.missing(
                 "source",
@@ -244,6 +308,7 @@ fn office(
     let messages = said.map(|inner| {
         let around = Around {
             id: id.as_ref(),
+            kind: kind.unwrap_or(Kind::OpenDental),
             name: name.as_ref().map(|(name, _)| name.as_str()),
             policy: policy.as_ref().map(RecallPolicy::settings),
             enrolls: sink.as_ref().is_none_or(|sink| sink.sink.enrolls()),
@@ -258,16 +323,16 @@ fn office(
     });
     let operations = ops_config::office(&section);
     section.finish();
-    let (source, events, workstation) = source?;
+    let source = source?;
     let sink = sink?;
     if let Some((_, at)) = &sink.webhook {
         seen.calling.push(at.clone());
     }
     Some(OfficeSetup {
         office: Office::new(id?, name?.0, zone?),
-        source: Arc::new(source),
-        workstation,
-        events,
+        source: source.source,
+        events: source.events,
+        dentrix: source.dentrix,
         sink: sink.sink,
         policy: policy?,
         operations,

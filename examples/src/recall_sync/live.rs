@@ -15,14 +15,19 @@ use crate::commands::Dress;
 use crate::commands::scratch::sweep;
 use crate::config::{Config, OfficeSetup};
 use crate::door::subscribe;
-use crate::look;
 use crate::progress::Screen;
 use crate::table;
+use crate::{log, look};
 
 /// How an office's run ended. A followed one has no report of its own.
 type End = (String, Result<Option<RunReport>, Error>);
 
 pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
+    if let Some(files) = &config.log
+        && let Err(why) = log::into(files)
+    {
+        return fail(FAILED, &why);
+    }
     let store: Arc<dyn StateStore> = match SqliteStore::open(&config.state) {
         Ok(store) => Arc::new(store),
         Err(why) => {
@@ -33,7 +38,7 @@ pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
         }
     };
     if let Err(why) = sweep(&config.state) {
-        eprintln!("recall-sync: {why}");
+        log::complain(&format!("{}: {why}", crate::name()));
     }
     let screen = Screen::new();
     let (shutdown, stop) = Shutdown::new();
@@ -54,16 +59,12 @@ pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
         ..
     } = config;
     let doorstep = door.as_ref().filter(|_| follow).map(|door| {
-        let machine = |setup: &OfficeSetup| setup.workstation.clone();
-        offices
-            .iter()
-            .map(|setup| {
-                setup
-                    .events
-                    .as_ref()
-                    .and_then(|_| door.declaration(machine(setup).as_deref()))
-            })
-            .collect::<Vec<_>>()
+        let declared = |setup: &OfficeSetup| {
+            let events = setup.events.as_ref()?;
+            let declaration = door.declaration(events.workstation.as_deref())?;
+            Some((Arc::clone(&events.source), declaration))
+        };
+        offices.iter().map(declared).collect::<Vec<_>>()
     });
     let mut declarations = doorstep.unwrap_or_default().into_iter();
     // Deliveries wait for whoever follows; a single run ends before any could come.
@@ -88,7 +89,6 @@ pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
         let name = setup.office.id().to_string();
         let line = screen.office(&name, follow);
         let declared = declarations.next().flatten();
-        let source = Arc::clone(&setup.source);
         let dress = Dress::of(&setup);
         let pipeline = setup
             .pipeline(&store, mode)
@@ -109,9 +109,9 @@ pub(crate) async fn run(config: Config, follow: bool, mode: Mode) -> ExitCode {
                 Err(why) => Err(why),
                 Ok(pipeline) if follow => {
                     let subscribing = async {
-                        if let Some(declared) = &declared {
+                        if let Some((source, declaration)) = &declared {
                             let out = (&screen, &stop);
-                            subscribe(&name, &source, declared, schedule.sweep, out).await;
+                            subscribe(&name, source, declaration, schedule.sweep, out).await;
                         }
                     };
                     let (ran, ()) = tokio::join!(pipeline.run(stop.clone()), subscribing);
@@ -201,27 +201,31 @@ fn close(screen: &Screen, ends: &[End], mode: Mode) -> ExitCode {
     }
     println!();
     print!("{}", table::reports(&rows));
+    table::reports(&rows).lines().for_each(log::keep);
     for (name, report) in &rows {
         let skipped = table::skipped(report);
         if !skipped.is_empty() {
-            println!("{name}: left out {}", skipped.join(", "));
+            log::say(&format!("{name}: left out {}", skipped.join(", ")));
         }
         let told = table::told_line(report, mode);
         if !told.is_empty() {
-            println!("{name}: {told}");
+            log::say(&format!("{name}: {told}"));
         }
         if let Some(paused) = &report.paused {
-            println!("{name}: nobody is told anything: {paused}");
+            log::say(&format!("{name}: nobody is told anything: {paused}"));
         }
         let health = report.health.as_ref();
         if let Some(quiet) = health.and_then(|health| health.quiet()) {
-            println!("{name}: {quiet}");
+            log::say(&format!("{name}: {quiet}"));
         }
         for parked in &report.parked {
-            println!("{name}: {} waits: {}", parked.external_id, parked.reason);
+            log::say(&format!(
+                "{name}: {} waits: {}",
+                parked.external_id, parked.reason
+            ));
         }
         for problem in &report.problems {
-            println!("{name}: {problem}");
+            log::say(&format!("{name}: {problem}"));
         }
     }
     if mode == Mode::DryRun {

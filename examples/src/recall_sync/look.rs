@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use odx_core::source::{Plan, PracticeSource as _};
+use odx_core::source::Plan;
 use odx_core::store::{MemoryStore, SqliteStore, StateStore};
 use odx_core::{Error, Mode, Result};
 use tokio::task::JoinSet;

@@ -10,6 +10,8 @@ use odx_core::crm::Entity;
 use odx_core::engine::{Action, Event, Observer, RunReport};
 use odx_core::health::{Activity, Health};
 
+use crate::log;
+
 /// Plain lines about a run under way come no faster than this.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 
@@ -50,6 +52,7 @@ impl Screen {
 
     /// A line that stays.
     pub(crate) fn line(&self, text: &str) {
+        log::keep(text);
         match &self.0 {
             Some(screen) => drop(screen.println(text)),
             None => println!("{text}"),

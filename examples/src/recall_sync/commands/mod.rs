@@ -1,8 +1,9 @@
 //! What operators ask, and change: one command each. All of them work while
 //! another process follows the practices, and none contacts a practice or a CRM
-//! but `plan`.
+//! but `plan` and `columns`.
 
 mod audit;
+mod columns;
 mod failures;
 mod pause;
 mod plan;
@@ -44,6 +45,8 @@ pub(crate) enum Command {
     Status(status::Args),
     /// Every status of the practice, and the tags it is mapped to.
     Tags(tags::Args),
+    /// What the columns of a Dentrix office are called and which field each is, as TOML to paste.
+    Columns(columns::Args),
     /// Stop reaching people at an office, at once.
     Pause(pause::Pause),
     /// Go on reaching people at an office.
@@ -88,6 +91,7 @@ pub(crate) async fn run(config: Config, command: Command) -> ExitCode {
         Command::Replay(args) => replay::run(config, args).await,
         Command::Status(args) => status::run(config, args).await,
         Command::Tags(args) => tags::run(config, args).await,
+        Command::Columns(args) => columns::run(config, args).await,
         Command::Pause(args) => pause::pause(config, args).await,
         Command::Resume(args) => pause::resume(config, args).await,
         Command::Audit(args) => audit::run(config, args).await,

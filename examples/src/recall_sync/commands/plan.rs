@@ -7,7 +7,6 @@ use odx_core::Mode;
 use odx_core::clock::{Clock as _, SystemClock};
 use odx_core::engine::Shutdown;
 use odx_core::ops::{Difference, Plan, Planner};
-use odx_core::source::PracticeSource as _;
 use odx_core::store::{SqliteStore, StateStore};
 use serde::Serialize;
 

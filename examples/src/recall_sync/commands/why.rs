@@ -4,7 +4,7 @@ use odx_core::ops::{Known, Why};
 
 use super::{End, Trouble, json, minute, minute_or, one_desk};
 use crate::cli::DONE;
-use crate::config::Config;
+use crate::config::{Config, Kind, OfficeSetup};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -20,12 +20,20 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(config: Config, args: Args) -> End {
+    let mut offices = config.offices.iter();
+    let kind = offices
+        .find(|setup| setup.office.id().as_str() == args.office)
+        .map(OfficeSetup::kind);
     let desk = one_desk(config, &args.office)?;
     // What was typed is not repeated: it may be a name.
     let why = desk.why(&args.patient).await?.ok_or_else(|| {
+        let give = match kind {
+            Some(Kind::Dentrix) => "give the external id",
+            _ => "give the practice's own (a number), or the external id",
+        };
         Trouble::usage(format!(
-            "office {} never showed a patient of this id: give the practice's own (a number), or the external id \
-             as the crm shows it; somebody new is known after the next pass",
+            "office {} never showed a patient of this id: {give} as the crm shows it; somebody new is known after the \
+             next pass",
             args.office
         ))
     })?;

@@ -14,11 +14,10 @@ use odx_core::outreach::{
 };
 use odx_core::policy::RecallSettings;
 use odx_core::{Mode, OfficeId, Phi};
-use odx_opendental::SYSTEM;
 
-use super::WayIn;
 use super::gateways::{self, Carrier};
 use super::policy::link;
+use super::{Kind, WayIn};
 use crate::section::Section;
 
 /// How far an office goes.
@@ -60,6 +59,7 @@ impl Messages {
 /// What the rest of the file says that matters here.
 pub(super) struct Around<'a> {
     pub(super) id: Option<&'a OfficeId>,
+    pub(super) kind: Kind,
     /// The practice's name.
     pub(super) name: Option<&'a str>,
     /// What the policy asks for. None: it has a mistake of its own.
@@ -102,7 +102,7 @@ pub(super) fn read(section: Section<'_, '_>, around: &Around<'_>) -> Option<Mess
         settings.purposes = purposes.into_iter().collect();
     }
     rules(&section, &mut settings);
-    settings.allow_only = allow_only(&section, around.id);
+    settings.allow_only = allow_only(&section, around);
     settings.identity = identity(&section);
     let clinics = section.section("clinics");
     settings.clinics = clinics
@@ -249,13 +249,21 @@ fn window(section: &Section<'_, '_>) -> Option<Window> {
 
 /// Only these patients. A name that can be nobody's is a mistake: everybody else
 /// would be left out without a word.
-fn allow_only(section: &Section<'_, '_>, id: Option<&OfficeId>) -> Option<BTreeSet<String>> {
+fn allow_only(section: &Section<'_, '_>, around: &Around<'_>) -> Option<BTreeSet<String>> {
     let texts = section.texts("allow_only")?;
-    let begin = format!("{SYSTEM}:{}:", id.map_or("", OfficeId::as_str));
+    let office = around.id.map_or("", OfficeId::as_str);
+    let begin = format!("{}:{office}:", around.kind.system());
+    let (fine, remedy): (fn(u8) -> bool, _) = match around.kind {
+        Kind::OpenDental => (|b| b.is_ascii_digit(), format!("write \"{begin}12\"")),
+        Kind::Dentrix => (
+            |b| b.is_ascii_graphic() && b != b':',
+            format!("write the external id as the crm shows it, \"{begin}…\""),
+        ),
+    };
     for (text, at) in &texts {
         let key = text.strip_prefix(&begin).unwrap_or_default();
-        if (key.is_empty() || !key.bytes().all(|b| b.is_ascii_digit())) && id.is_some() {
-            let what = format!("names no patient of this office: write \"{begin}12\"");
+        if (key.is_empty() || !key.bytes().all(fine)) && around.id.is_some() {
+            let what = format!("names no patient of this office: {remedy}");
             section.wrong(at, "allow_only", &what);
         }
     }

@@ -1,5 +1,7 @@
 //! What the file may say, and what it is told when it is wrong.
 
+mod dentrix;
+
 use odx_core::testkit::Mutants;
 
 use super::*;
