@@ -22,7 +22,7 @@
 //! both refused, with what must be mended.
 
 use chrono::NaiveDate;
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use hmac::{Hmac, Mac as _};
 use odx_core::{HouseholdKey, PatientKey, Secret};
 use sha2::{Digest as _, Sha256};
 use unicode_normalization::UnicodeNormalization as _;
@@ -270,10 +270,9 @@ impl Reading {
             number(row, Field::PatientId).map(|id| self.digests.short(ID, &[id])),
             chart(row).map(|chart| self.digests.short(CHART, &[&chart])),
             named.then(|| self.digests.short(NAME, &[&last, &first, &middle])),
-            self.birth(row).filter(|_| named).map(|birth| {
-                self.digests
-                    .short(NAME_AND_BIRTH, &[&last, &first, &birth])
-            }),
+            self.birth(row)
+                .filter(|_| named)
+                .map(|birth| self.digests.short(NAME_AND_BIRTH, &[&last, &first, &birth])),
         ]
         .into_iter()
         .flatten()
@@ -407,10 +406,7 @@ impl Gathering {
             }
         }
         for [_, _, place] in &mut self.handles {
-            *place = person_of
-                .get(*place as usize)
-                .copied()
-                .unwrap_or(u32::MAX);
+            *place = person_of.get(*place as usize).copied().unwrap_or(u32::MAX);
         }
         self.handles.sort_unstable();
         self.handles.dedup();

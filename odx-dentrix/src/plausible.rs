@@ -259,10 +259,7 @@ mod tests {
         let table = Table::Recalls;
         assert_eq!(holds(&learned, 60), []);
         let rows = 59;
-        assert_eq!(
-            holds(&learned, rows),
-            [Hold::Thin { table, rows, usual }]
-        );
+        assert_eq!(holds(&learned, rows), [Hold::Thin { table, rows, usual }]);
         assert_eq!(holds(&Learned::default(), 1), []);
     }
 
@@ -282,7 +279,10 @@ mod tests {
             for place in 0..100 {
                 let due = if place < bad { "13.2025" } else { "11/06/2025" };
                 let cells = [Some(due), Some("+"), Some("x")];
-                let row = Row::new(Arc::clone(&fields), cells.map(|c| c.map(str::to_owned)).to_vec());
+                let row = Row::new(
+                    Arc::clone(&fields),
+                    cells.map(|c| c.map(str::to_owned)).to_vec(),
+                );
                 count.add(Table::Recalls, &row, today());
             }
             assert_eq!(count.rows(Table::Recalls), 100);
@@ -290,7 +290,14 @@ mod tests {
         };
         assert_eq!(read(5), []);
         let held = read(6);
-        assert!(matches!(held[..], [Hold::Dates { bad: 6, dates: 100, .. }]));
+        assert!(matches!(
+            held[..],
+            [Hold::Dates {
+                bad: 6,
+                dates: 100,
+                ..
+            }]
+        ));
         assert!(held[0].to_string().contains("release"));
     }
 

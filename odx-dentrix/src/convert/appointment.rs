@@ -19,8 +19,7 @@ impl Convert {
         let id = row
             .get(Field::AppointmentId)
             .map(|id| id.strip_suffix(".0").unwrap_or(id));
-        let bad =
-            |fault| Made::Change(unreadable(RecordKind::Appointment, id, fault, row));
+        let bad = |fault| Made::Change(unreadable(RecordKind::Appointment, id, fault, row));
         let person = match people.whose(Table::Appointments, row) {
             Whose::Of(person) => person,
             Whose::Clash(_, fault) | Whose::Unidentified(fault) => return bad(fault),
@@ -117,9 +116,7 @@ fn status(row: &Row) -> Result<(AppointmentStatus, Option<Label>), Fault> {
     };
     let of_the_practice = match code {
         Some(code) => (1..=10).contains(&code),
-        None => {
-            status == AppointmentStatus::Scheduled && !text.is_empty() && word != "none"
-        }
+        None => status == AppointmentStatus::Scheduled && !text.is_empty() && word != "none",
     };
     let label = of_the_practice.then(|| match code {
         Some(code) => Label::new("appt_status", code.to_string(), ""),

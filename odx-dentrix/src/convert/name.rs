@@ -135,9 +135,8 @@ fn is_suffix(text: &str) -> bool {
 /// quotation marks.
 pub(crate) fn preferred(row: &Row, name: &Name) -> Option<String> {
     let text = row.get(Field::PreferredName)?;
-    let text = tidy(
-        text.trim_matches(|c| matches!(c, '"' | '\u{201c}' | '\u{201d}' | '\'' | '(' | ')')),
-    );
+    let text =
+        tidy(text.trim_matches(|c| matches!(c, '"' | '\u{201c}' | '\u{201d}' | '\'' | '(' | ')')));
     (!text.is_empty() && fold(&text) != fold(&name.first)).then_some(text)
 }
 

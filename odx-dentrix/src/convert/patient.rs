@@ -23,8 +23,7 @@ impl Convert {
     /// be used.
     pub(crate) fn patient(&self, people: &People, row: &Row) -> Result<Change, NoPrivacy> {
         Privacy::of(row).ok_or(NoPrivacy)?;
-        let bad =
-            |native: Option<&str>, fault| unreadable(RecordKind::Patient, native, fault, row);
+        let bad = |native: Option<&str>, fault| unreadable(RecordKind::Patient, native, fault, row);
         Ok(match people.of_patient(row) {
             Whose::Of(person) => match self.person(people, person, row) {
                 Ok(patient) => Change::Upsert(Record::Patient(patient)),
@@ -146,9 +145,7 @@ impl OnePerPerson {
 fn merged(one: Patient, other: Patient) -> Patient {
     fn either<T, K: Ord>(one: Option<T>, other: Option<T>, key: impl Fn(&T) -> K) -> Option<T> {
         match (one, other) {
-            (Some(one), Some(other)) => {
-                Some(if key(&one) <= key(&other) { one } else { other })
-            }
+            (Some(one), Some(other)) => Some(if key(&one) <= key(&other) { one } else { other }),
             (one, other) => one.or(other),
         }
     }
