@@ -171,3 +171,86 @@ fn a_table_of_people_without_privacy_requests_stops_the_read() {
     let people = people(std::slice::from_ref(&row));
     assert_eq!(convert().patient(&people, &row), Err(NoPrivacy));
 }
+
+#[test]
+fn where_a_visit_stands_is_read_from_codes_flags_and_words() {
+    use odx_core::model::AppointmentStatus::{Broken, Complete, Scheduled, Unscheduled};
+    let person = [
+        (Field::PatientId, "7"),
+        (Field::Chart, "7"),
+        (Field::BirthDate, "1970-01-15"),
+    ];
+    let people = people(&[row(&person)]);
+    for (status, broken, pinned, is) in [
+        ("-106", "0", "0", Complete),
+        ("150", "false", "0", Complete),
+        ("100", "1", "0", Broken),
+        ("101", "1", "0", Unscheduled),
+        ("2", "\u{1}", "0", Broken),
+        ("2", "0", "true", Unscheduled),
+        ("2", "0", "0", Scheduled),
+        ("??????", "", "", Scheduled),
+        ("Wait/Will Call", "", "", Unscheduled),
+        ("Complete", "", "", Complete),
+    ] {
+        let row = row(&[
+            (Field::AppointmentId, "9001"),
+            (Field::PatientId, "7"),
+            (Field::AppointmentDate, "2026-03-08"),
+            (Field::StartHour, "2"),
+            (Field::StartMinute, "30"),
+            (Field::Status, status),
+            (Field::Broken, broken),
+            (Field::Pinboard, pinned),
+        ]);
+        let Made::Change(Change::Upsert(Record::Appointment(made))) =
+            convert().appointment(&people, &row)
+        else {
+            panic!("{status}")
+        };
+        assert_eq!((made.status, made.key.native()), (is, "9001"), "{status}");
+        // The wall's time, also one that the night of the change leaves out.
+        let start = made.start.map(|at| at.to_string());
+        assert_eq!(start.is_none(), is == Unscheduled);
+        assert!(start.is_none_or(|at| at == "2026-03-08 02:30:00"));
+    }
+    let nobody = row(&[(Field::PatientId, "0"), (Field::Status, "1")]);
+    assert_eq!(
+        convert().appointment(&people, &nobody),
+        Made::LeftOut(LeftOut::NotOnFile)
+    );
+}
+
+#[test]
+fn near_duplicates_keep_their_keys_whatever_their_order() {
+    let of = |due| {
+        row(&[
+            (Field::PatientName, "Doe, Ann"),
+            (Field::Chart, "7"),
+            (Field::BirthDate, "01/15/1970"),
+            (Field::RecallType, "PROPHY   "),
+            (Field::DueDate, due),
+        ])
+    };
+    let keys = |rows: &[Row]| {
+        let people = people(rows);
+        let mut twins = Twins::default();
+        rows.iter()
+            .for_each(|row| twins.add(&convert(), &people, row));
+        let twins = twins.finish();
+        let made = rows
+            .iter()
+            .map(|row| match convert().recall(&people, &twins, row) {
+                Made::Change(Change::Upsert(Record::Recall(recall))) => {
+                    (recall.due, recall.key.native().to_owned())
+                }
+                other => panic!("{other:?}"),
+            });
+        made.collect::<std::collections::BTreeSet<_>>()
+    };
+    let (one, other) = (of("08/12/2025"), of("09/01/2025"));
+    let first = keys(&[one.clone(), other.clone(), one.clone()]);
+    assert_eq!(first, keys(&[other, one.clone()]));
+    assert_eq!(first.len(), 2);
+    assert!(first.is_superset(&keys(&[one])));
+}

@@ -51,3 +51,60 @@ fn without_a_day_of_birth_a_report_identifies_nobody() {
     let people = people(&[row.clone(), row.clone()]);
     assert!(matches!(people.of_patient(&row), Whose::Unidentified(_)));
 }
+
+#[test]
+fn a_hundred_thousand_people_take_less_than_a_hundred_bytes_each() {
+    let mut gathering = People::gather(
+        Identity::Chart,
+        &Secret::new("k"),
+        crate::convert::tests::today(),
+    );
+    let most = 20_000;
+    for number in 1..=most {
+        let text = number.to_string();
+        gathering.add(&row(&[
+            (Field::PatientId, &text),
+            (
+                Field::PatientGuid,
+                &format!("d3470069-5d1c-4b7e-9a3f-{number:012}"),
+            ),
+            (Field::PatientName, &format!("Last{number}, First")),
+            (Field::Chart, &text),
+            (Field::BirthDate, "1970-01-15"),
+        ]));
+    }
+    let people = gathering.finish();
+    assert_eq!(people.len(), most);
+    assert!(people.bytes() / most < 100, "{}", people.bytes() / most);
+}
+
+#[test]
+fn a_row_of_the_database_finds_its_person_by_id_and_a_child_its_guarantor() {
+    let of = |id: &str, guarantor: &str, chart: &str| {
+        row(&[
+            (Field::PatientId, id),
+            (Field::GuarantorId, guarantor),
+            (Field::Chart, chart),
+            (Field::BirthDate, "1970-01-15"),
+        ])
+    };
+    let people = people(&[
+        of("123", "124", "B"),
+        of("124", "124", "G"),
+        of("125", "999", "S"),
+    ]);
+    let find = |id: &str| people.whose(Table::Recalls, &row(&[(Field::PatientId, id)]));
+    let (Whose::Of(child), Whose::Of(parent), Whose::Of(other)) =
+        (find("123"), find("124"), find("125.0"))
+    else {
+        panic!()
+    };
+    assert_eq!(
+        people.household(child).native(),
+        people.key(parent).native()
+    );
+    assert_eq!(people.household(other).native(), people.key(other).native());
+    assert_eq!(find("77"), Whose::Unknown);
+    let nobody = row(&[(Field::PatientId, "0")]);
+    assert_eq!(people.whose(Table::Appointments, &nobody), Whose::NotOnFile);
+}
