@@ -28,8 +28,8 @@ use chrono::NaiveDate;
 use odx_core::model::{BadRecord, RecordKind};
 use odx_core::source::Change;
 
-pub(crate) use patient::OnePerPerson;
-pub(crate) use recall::Twins;
+#[allow(unused_imports, reason = "used by the source, which is being written")]
+pub(crate) use self::{patient::OnePerPerson, recall::Twins};
 
 use crate::table::{Field, Row};
 

@@ -145,6 +145,3 @@ fn minutes(text: &str) -> Option<u32> {
     let digits = text.split(|c: char| !c.is_ascii_digit()).next()?;
     digits.parse().ok().filter(|minutes| *minutes > 0)
 }
-
-#[cfg(test)]
-mod tests;

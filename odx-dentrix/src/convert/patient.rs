@@ -188,6 +188,3 @@ fn merged(one: Patient, other: Patient) -> Patient {
     kept.provider = either(kept.provider, other.provider, Clone::clone);
     kept
 }
-
-#[cfg(test)]
-mod tests;

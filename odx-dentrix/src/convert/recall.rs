@@ -191,6 +191,3 @@ fn type_of(row: &Row) -> Result<String, Fault> {
         .map(str::to_uppercase)
         .ok_or(Fault(Field::RecallType.name(), "is missing"))
 }
-
-#[cfg(test)]
-mod tests;
