@@ -21,7 +21,7 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<usize> {
 const ENTRIES: usize = 1000;
 
 /// Ordinary sheets come to 5 to 30 times their size; repeated ones to 100.
-const RATIO: u64 = 250;
+const RATIO: u64 = 150;
 
 /// Below this no ratio is remarkable.
 const SMALL: u64 = 1 << 20;

@@ -2,7 +2,7 @@
 //! one leaves nothing behind, a full one wraps. So words go to columns by where the
 //! header's names begin, and lines to rows by what stands in columns that never wrap.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pdf_extract::{Document, MediaBox, OutputDev, OutputError, Transform};
 
@@ -382,6 +382,12 @@ fn table(
         .iter()
         .map(|phrase| folded(&phrase.text))
         .collect();
+    let titles: BTreeSet<String> = printed
+        .iter()
+        .take(header.at)
+        .flat_map(Printed::phrases)
+        .map(|phrase| folded(&phrase.text))
+        .collect();
     let repeated = repeated(printed);
 
     let mut parts: Vec<(Part, Split)> = Vec::new();
@@ -406,9 +412,7 @@ fn table(
             return Err(no_report(
                 "its columns go on over more than one page: print it on wider paper",
             ));
-        } else if report::is_around(header.table, &phrases)
-            || repeated.contains_key(&phrases.join(" "))
-        {
+        } else if report::is_around(header.table, &titles, &phrases) {
             Part::Other
         } else if keys.iter().any(filled) {
             Part::Row
@@ -468,6 +472,10 @@ fn table(
         }
         let target = nearest.and_then(|(_, row, to)| Some((row, lines.get_mut(to)?)));
         let Some((row, target)) = target else {
+            if repeated.contains(&line.line().cells) {
+                lines.push(Line::new(line.place(), Vec::new()));
+                continue;
+            }
             let fault = match part {
                 Part::Row => "it lacks the date or number that every row has",
                 _ => "it is neither a row nor a line that reports have",
@@ -530,29 +538,25 @@ fn with_mark(columns: &Columns, header: &Header, printed: &[Printed]) -> Option<
     let mut names = header.names.clone();
     names.push(accepted.iter().find(taken)?.clone());
     let bound = columns.bind(&names);
-    bound.is_ok().then(|| Header {
+    bound.is_ok().then_some(Header {
         at: header.at,
         table: header.table,
         bound,
         names,
         hits: header.hits,
+        width: header.width + 1,
     })
 }
 
-/// What stands on more than one page, word for word, is no row.
-fn repeated(printed: &[Printed]) -> BTreeMap<String, u32> {
-    let mut pages: BTreeMap<String, u32> = BTreeMap::new();
-    let mut repeated = BTreeMap::new();
+/// What stands on more than one page, word for word. Away from any row, it is what
+/// pages have at their foot.
+fn repeated(printed: &[Printed]) -> BTreeSet<Vec<String>> {
+    let mut pages: BTreeMap<Vec<String>, u32> = BTreeMap::new();
+    let mut repeated = BTreeSet::new();
     for line in printed {
-        let text = line.line().cells.join(" ");
-        match pages.get(&text) {
-            Some(page) if *page != line.page && line.words.len() > 1 => {
-                repeated.insert(text, line.page);
-            }
-            Some(_) => {}
-            None => {
-                pages.insert(text, line.page);
-            }
+        let page = *pages.entry(line.line().cells).or_insert(line.page);
+        if page != line.page {
+            repeated.insert(line.line().cells);
         }
     }
     repeated
