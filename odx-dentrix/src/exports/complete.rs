@@ -21,7 +21,7 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<usize> {
 const ENTRIES: usize = 1000;
 
 /// Ordinary sheets come to 5 to 30 times their size; repeated ones to 100.
-const RATIO: u64 = 250;
+const RATIO: u64 = 150;
 
 /// Below this no ratio is remarkable.
 const SMALL: u64 = 1 << 20;
@@ -56,9 +56,8 @@ pub(super) fn zip(bytes: &[u8], max: u64) -> Result<(), Failure> {
         }
         let length = |at| u16_at(head, at).ok_or_else(damaged);
         let (name, extra, comment) = (length(28)?, length(30)?, length(32)?);
-        let is_strings = head
-            .get(46..46 + name)
-            .is_some_and(|name| name.ends_with(b"sharedStrings.xml"));
+        let called = head.get(46..46 + name).ok_or_else(damaged)?;
+        let is_strings = called.ends_with(b"sharedStrings.xml");
         at += 46 + name + extra + comment;
         // Many entries that share their bytes are how a small file becomes a huge one.
         if !starts.insert(local) {
@@ -74,6 +73,10 @@ pub(super) fn zip(bytes: &[u8], max: u64) -> Result<(), Failure> {
         }
         let skip = |at| u16_at(local_head, at).ok_or_else(damaged);
         let from = local + 30 + skip(26)? + skip(28)?;
+        // A part under another name is a part that is missing.
+        if local_head.get(30..30 + skip(26)?) != Some(called) {
+            return Err(damaged());
+        }
         let data = from
             .checked_add(packed)
             .and_then(|to| bytes.get(from..to))
@@ -545,4 +548,52 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
 
 fn find_last(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).rposition(|window| window == what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Class;
+
+    fn record(kind: u16, data: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(data.len()).unwrap();
+        [&kind.to_le_bytes(), &length.to_le_bytes(), data].concat()
+    }
+
+    /// A workbook of one sheet with cells at these rows and columns.
+    fn book(cells: &[(u16, u16)]) -> Vec<u8> {
+        let mut stream = [
+            record(0x0809, &[0; 16]),
+            record(0x0085, &[0; 8]),
+            record(0x000a, &[]),
+        ]
+        .concat();
+        stream.extend(record(0x0809, &[0; 16]));
+        for (row, column) in cells {
+            let place = [row.to_le_bytes(), column.to_le_bytes()].concat();
+            stream.extend(record(0x0203, &[place, vec![0; 10]].concat()));
+        }
+        stream.extend(record(0x000a, &[]));
+        stream
+    }
+
+    #[test]
+    fn an_old_sheet_that_does_not_end_is_not_whole() {
+        let whole = book(&[(0, 0), (26, 13)]);
+        assert!(workbook(&whole).is_ok());
+        let cut = whole.get(..whole.len() - 4).unwrap();
+        assert_eq!(workbook(cut).unwrap_err().class, Class::Incomplete);
+    }
+
+    #[test]
+    fn an_old_sheet_of_two_cells_far_apart_is_refused() {
+        let why = workbook(&book(&[(0, 0), (65535, 255)])).unwrap_err();
+        assert_eq!(why.class, Class::TooLarge);
+    }
+
+    #[test]
+    fn printable_bytes_are_bytes_again() {
+        assert_eq!(ascii85(b"87cURD]i,\"Ebo80~>"), b"Hello World!");
+        assert_eq!(ascii85(b"z~>"), [0; 4]);
+    }
 }

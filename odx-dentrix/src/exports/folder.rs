@@ -15,7 +15,7 @@ use sha2::Digest as _;
 use crate::config::ExportSettings;
 
 /// A folder of exports.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Folder {
     folder: PathBuf,
     archive: String,
@@ -33,10 +33,11 @@ struct Seen {
     hash: Option<String>,
 }
 
-impl std::fmt::Debug for Seen {
+impl std::fmt::Debug for Folder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Seen")
-            .field("size", &self.size)
+        f.debug_struct("Folder")
+            .field("folder", &self.folder)
+            .field("seen", &self.seen.len())
             .finish_non_exhaustive()
     }
 }

@@ -49,6 +49,8 @@ fn complete(text: &str) -> Result<(), Failure> {
 struct Page<'a> {
     rest: &'a str,
     damaged: bool,
+    /// Quotes in tags close, as far as was seen.
+    quotes: bool,
     line: u64,
     /// Text outside of cells.
     around: String,
@@ -62,6 +64,7 @@ impl<'a> Page<'a> {
         Self {
             rest: text,
             damaged,
+            quotes: true,
             line: 0,
             around: String::new(),
             cell: None,
@@ -130,7 +133,10 @@ impl<'a> Page<'a> {
             self.rest = inner;
             return Ok(true);
         }
-        let end = tag_end(inner);
+        let quoted = if self.quotes { tag_end(inner) } else { None };
+        // Looked for once: a page of nothing but open quotes must not take for ever.
+        self.quotes = quoted.is_some();
+        let end = quoted.or_else(|| inner.find('>')).unwrap_or(inner.len());
         let (inner, rest) = inner.split_at(end);
         self.rest = rest.get(1..).unwrap_or_default();
         let closes = inner.starts_with('/');
@@ -141,10 +147,7 @@ impl<'a> Page<'a> {
         let (name, attributes) = inner.split_at(name_end);
         match (name.to_ascii_lowercase().as_str(), closes) {
             (name @ ("script" | "style"), false) => {
-                let close = format!("</{name}");
-                let lower = self.rest.to_ascii_lowercase();
-                let at = lower.find(&close).unwrap_or(self.rest.len());
-                self.rest = self.rest.get(at..).unwrap_or_default();
+                self.rest = after(self.rest, name);
             }
             ("table" | "tr", _) => {
                 self.end_row()?;
@@ -192,17 +195,27 @@ impl Lines for Page<'_> {
 }
 
 /// Where a tag ends; a `>` in quotes is none.
-fn tag_end(tag: &str) -> usize {
+fn tag_end(tag: &str) -> Option<usize> {
     let mut quote = None;
     for (at, c) in tag.char_indices() {
         match (quote, c) {
-            (None, '>') => return at,
+            (None, '>') => return Some(at),
             (None, '"' | '\'') => quote = Some(c),
             (Some(open), _) if open == c => quote = None,
             _ => {}
         }
     }
-    tag.find('>').unwrap_or(tag.len())
+    None
+}
+
+/// From where a script or style ends.
+fn after<'a>(text: &'a str, name: &str) -> &'a str {
+    let ends = |at: &usize| {
+        let close = text.get(at + 2..at + 2 + name.len());
+        close.is_some_and(|close| close.eq_ignore_ascii_case(name))
+    };
+    let at = text.match_indices("</").map(|(at, _)| at).find(ends);
+    at.and_then(|at| text.get(at..)).unwrap_or_default()
 }
 
 fn span(attributes: &str) -> usize {
@@ -318,6 +331,19 @@ mod tests {
             lines(page),
             [vec!["List"], vec!["A", "B b", ""], vec!["1", "2", "3"]]
         );
+    }
+
+    #[test]
+    fn scripts_and_comments_are_no_text() {
+        let page = "<style>td{}</STYLE><script>if (a<b) x</script><!-- <td>no --><table><tr><td title=\"a>b\">1</table>";
+        assert_eq!(lines(page), [vec!["1"]]);
+    }
+
+    #[test]
+    fn open_quotes_without_end_take_no_time() {
+        let begun = std::time::Instant::now();
+        lines(&"<a \"> \"".repeat(200_001));
+        assert!(begun.elapsed() < std::time::Duration::from_secs(2));
     }
 
     #[test]

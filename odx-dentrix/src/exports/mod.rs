@@ -1,6 +1,11 @@
 //! Report exports. [`read`] runs inside the reader process and takes one file
 //! apart; [`Folder`] runs in the connector and never opens one to see what it says.
 
+#![allow(
+    clippy::result_large_err,
+    reason = "a failure ends a whole file: it is made once"
+)]
+
 mod complete;
 mod folder;
 mod html;

@@ -2,7 +2,7 @@
 //! one leaves nothing behind, a full one wraps. So words go to columns by where the
 //! header's names begin, and lines to rows by what stands in columns that never wrap.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pdf_extract::{Document, MediaBox, OutputDev, OutputError, Transform};
 
@@ -382,7 +382,14 @@ fn table(
         .iter()
         .map(|phrase| folded(&phrase.text))
         .collect();
+    let titles: BTreeSet<String> = printed
+        .iter()
+        .take(header.at)
+        .flat_map(Printed::phrases)
+        .map(|phrase| folded(&phrase.text))
+        .collect();
     let repeated = repeated(printed);
+    let all = columns.all();
 
     let mut parts: Vec<(Part, Split)> = Vec::new();
     for (number, line) in printed.iter().enumerate() {
@@ -402,13 +409,17 @@ fn table(
         {
             anchors = Anchors::of(line);
             Part::Header
-        } else if line.page > at.page && columns.hits(&phrases) >= 3 {
+        } else if line.page > at.page
+            && phrases
+                .iter()
+                .filter(|phrase| all.contains(&folded(phrase)))
+                .count()
+                >= 3
+        {
             return Err(no_report(
                 "its columns go on over more than one page: print it on wider paper",
             ));
-        } else if report::is_around(header.table, &phrases)
-            || repeated.contains_key(&phrases.join(" "))
-        {
+        } else if report::is_around(header.table, &titles, &phrases) {
             Part::Other
         } else if keys.iter().any(filled) {
             Part::Row
@@ -468,6 +479,10 @@ fn table(
         }
         let target = nearest.and_then(|(_, row, to)| Some((row, lines.get_mut(to)?)));
         let Some((row, target)) = target else {
+            if repeated.contains(&line.line().cells) {
+                lines.push(Line::new(line.place(), Vec::new()));
+                continue;
+            }
             let fault = match part {
                 Part::Row => "it lacks the date or number that every row has",
                 _ => "it is neither a row nor a line that reports have",
@@ -530,29 +545,25 @@ fn with_mark(columns: &Columns, header: &Header, printed: &[Printed]) -> Option<
     let mut names = header.names.clone();
     names.push(accepted.iter().find(taken)?.clone());
     let bound = columns.bind(&names);
-    bound.is_ok().then(|| Header {
+    bound.is_ok().then_some(Header {
         at: header.at,
         table: header.table,
         bound,
         names,
         hits: header.hits,
+        width: header.width + 1,
     })
 }
 
-/// What stands on more than one page, word for word, is no row.
-fn repeated(printed: &[Printed]) -> BTreeMap<String, u32> {
-    let mut pages: BTreeMap<String, u32> = BTreeMap::new();
-    let mut repeated = BTreeMap::new();
+/// What stands on more than one page, word for word. Away from any row, it is what
+/// pages have at their foot.
+fn repeated(printed: &[Printed]) -> BTreeSet<Vec<String>> {
+    let mut pages: BTreeMap<Vec<String>, u32> = BTreeMap::new();
+    let mut repeated = BTreeSet::new();
     for line in printed {
-        let text = line.line().cells.join(" ");
-        match pages.get(&text) {
-            Some(page) if *page != line.page && line.words.len() > 1 => {
-                repeated.insert(text, line.page);
-            }
-            Some(_) => {}
-            None => {
-                pages.insert(text, line.page);
-            }
+        let page = *pages.entry(line.line().cells).or_insert(line.page);
+        if page != line.page {
+            repeated.insert(line.line().cells);
         }
     }
     repeated
@@ -613,6 +624,123 @@ mod tests {
         assert!(over.fault.is_some());
         let two = anchors.split(&line(&[(0.0, 20.0, "a"), (60.0, 80.0, "b")]));
         assert!(two.fault.is_some());
+    }
+
+    /// Lines of three columns and a name: their page, level and cells.
+    fn print(lines: &[(u32, f64, [&str; 4])]) -> Vec<Printed> {
+        let lefts = [0.0, 100.0, 200.0, 300.0];
+        let line = |(page, level, cells): &(u32, f64, [&str; 4])| Printed {
+            page: *page,
+            level: *level,
+            ..line(
+                &lefts
+                    .into_iter()
+                    .zip(cells)
+                    .filter(|(_, cell)| !cell.is_empty())
+                    .map(|(left, cell)| (left, left + 50.0, *cell))
+                    .collect::<Vec<_>>(),
+            )
+        };
+        lines.iter().map(line).collect()
+    }
+
+    const HEADER: [&str; 4] = ["Due Date", "Patient Name", "Type", "E-mail"];
+
+    fn rows(printed: &[Printed]) -> Result<Vec<(Vec<String>, bool)>, Failure> {
+        let columns = Columns::default_for(crate::table::Table::Recalls);
+        let head: Vec<Line> = printed.iter().map(Printed::line).collect();
+        let header = report::find(&head, std::slice::from_ref(&columns)).unwrap();
+        let (_, lines) = table(&columns, header, printed)?;
+        let rows = lines
+            .into_iter()
+            .skip(1)
+            .map(|line| (line.cells, line.fault.is_some()));
+        Ok(rows
+            .filter(|(cells, _)| cells.first().is_some_and(|cell| cell != HEADER[0]))
+            .collect())
+    }
+
+    #[test]
+    fn a_cell_wraps_above_and_below_the_line_of_its_date() {
+        let read = rows(&print(&[
+            (1, 500.0, HEADER),
+            (1, 460.0, ["", "O'Connor-Smythe,", "", "mo@examp"]),
+            (1, 452.0, ["05/10/2025", "Maureen", "PERIO", "le.org"]),
+            (1, 420.0, ["05/13/2025", "Van der", "PROPHY", ""]),
+            (1, 412.0, ["", "Berg, Pieter", "", ""]),
+        ]));
+        let cells: Vec<Vec<String>> = read.unwrap().into_iter().map(|(cells, _)| cells).collect();
+        assert_eq!(
+            cells[0],
+            [
+                "05/10/2025",
+                "O'Connor-Smythe, Maureen",
+                "PERIO",
+                "mo@example.org"
+            ]
+        );
+        assert_eq!(
+            cells[1],
+            ["05/13/2025", "Van der Berg, Pieter", "PROPHY", ""]
+        );
+    }
+
+    #[test]
+    fn a_row_without_its_date_is_told_and_joined_to_nobody() {
+        let read = rows(&print(&[
+            (1, 500.0, HEADER),
+            (1, 470.0, ["05/10/2025", "Park, Min-jun", "PERIO", ""]),
+            (1, 440.0, ["", "Green, Denise", "PROPHY", ""]),
+        ]))
+        .unwrap();
+        assert_eq!(
+            read[0],
+            (
+                vec![
+                    "05/10/2025".into(),
+                    "Park, Min-jun".into(),
+                    "PERIO".into(),
+                    String::new()
+                ],
+                false
+            )
+        );
+        assert!(read[1].1);
+        let near = rows(&print(&[
+            (1, 500.0, HEADER),
+            (1, 470.0, ["05/10/2025", "Park, Min-jun", "PERIO", ""]),
+            (1, 460.0, ["", "Green, Denise", "PROPHY", ""]),
+        ]))
+        .unwrap();
+        assert!(near[0].1, "what may be two people is nobody");
+    }
+
+    #[test]
+    fn columns_that_go_on_over_the_page_are_refused() {
+        let other = ["Home Phone", "Birthdate", "Privacy Request", "Status"];
+        let read = rows(&print(&[
+            (1, 500.0, HEADER),
+            (1, 470.0, ["05/10/2025", "Park, Min-jun", "PERIO", ""]),
+            (2, 500.0, other),
+            (2, 470.0, ["(801)555-0116", "01/30/2001", "", ""]),
+        ]));
+        assert!(read.is_err());
+    }
+
+    #[test]
+    fn the_foot_of_every_page_is_no_part_of_its_last_row() {
+        let read = rows(&print(&[
+            (1, 500.0, HEADER),
+            (1, 470.0, ["05/10/2025", "Park, Min-jun", "PERIO", ""]),
+            (1, 20.0, ["", "Confidential", "", ""]),
+            (2, 500.0, HEADER),
+            (2, 470.0, ["05/11/2025", "Brown, Tyler", "PERIO", ""]),
+            (2, 20.0, ["", "Confidential", "", ""]),
+        ]))
+        .unwrap();
+        let names: Vec<_> = read.iter().filter_map(|(cells, _)| cells.get(1)).collect();
+        assert_eq!(names, ["Park, Min-jun", "Brown, Tyler"]);
+        assert!(read.iter().all(|(_, fault)| !fault));
     }
 
     #[test]

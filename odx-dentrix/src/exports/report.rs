@@ -76,6 +76,8 @@ pub(super) struct Header {
     pub(super) bound: Result<Binding, BadHeader>,
     /// How many of its names are known.
     pub(super) hits: usize,
+    /// How many cells it has, blank ones at its end included.
+    pub(super) width: usize,
 }
 
 impl Header {
@@ -107,6 +109,7 @@ pub(super) fn find(head: &[Line], columns: &[Columns]) -> Option<Header> {
                 bound: columns.bind(&names),
                 names,
                 hits,
+                width: line.cells.len(),
             };
             if best.as_ref().is_none_or(|best| header.beats(best)) {
                 best = Some(header);
@@ -227,6 +230,11 @@ pub(super) fn rows(
         },
     )?;
     let mut reading = Reading::new(header.table, &header.names, &binding);
+    // A sheet pads its rows; in a text a cell too many has moved those after it.
+    reading.widest = match format {
+        "csv" | "html" => header.width,
+        _ => usize::MAX,
+    };
     reading.report.format = format.to_owned();
     reading.report.other_lines = elsewhere;
     let mut batch: Vec<Vec<Option<String>>> = Vec::with_capacity(BATCH);
@@ -288,6 +296,7 @@ struct Reading<'a> {
     table: Table,
     header: Vec<String>,
     width: usize,
+    widest: usize,
     binding: &'a Binding,
     titles: BTreeSet<String>,
     ended: bool,
@@ -302,6 +311,7 @@ impl<'a> Reading<'a> {
             table,
             header: header.iter().map(|name| folded(name)).collect(),
             width: header.len(),
+            widest: usize::MAX,
             binding,
             titles: BTreeSet::new(),
             ended: false,
@@ -331,9 +341,7 @@ impl<'a> Reading<'a> {
         if line.fault.is_none() && self.is_header(&line) {
             return Ok(What::Other);
         }
-        let repeats =
-            |cell: &&str| self.titles.contains(&folded(cell)) || is_page(cell) || is_stamp(cell);
-        if filled.iter().all(repeats) {
+        if filled.iter().all(|cell| repeats(&self.titles, cell)) {
             self.stamp(&line);
             return Ok(What::Other);
         }
@@ -344,7 +352,7 @@ impl<'a> Reading<'a> {
                 self.report.counted = count.or(self.report.counted);
                 return Ok(What::Other);
             }
-            if is_end(first) || (first.starts_with('*') && filled.len() <= 2) {
+            if is_end(first) || is_legend(&filled) {
                 self.ended |= is_end(first);
                 return Ok(What::Other);
             }
@@ -401,7 +409,7 @@ impl<'a> Reading<'a> {
     /// Why a line is no row.
     fn fault(&self, line: &Line, filled: usize) -> Option<&'static str> {
         let beyond = line.cells.get(self.width..).unwrap_or_default();
-        if beyond.iter().any(|cell| !cell.trim().is_empty()) {
+        if line.cells.len() > self.widest || beyond.iter().any(|cell| !cell.trim().is_empty()) {
             return Some("it has more cells than the header");
         }
         // Cells that are missing would let those after them be taken for others.
@@ -439,8 +447,9 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// A line around a table, such as reports have: totals, an end, a legend, a page.
-pub(super) fn is_around(table: Table, cells: &[String]) -> bool {
+/// A line around a table, such as reports have: titles again, a page, a legend,
+/// totals, an end.
+pub(super) fn is_around(table: Table, titles: &BTreeSet<String>, cells: &[String]) -> bool {
     let filled: Vec<&str> = cells
         .iter()
         .map(|cell| cell.trim())
@@ -449,11 +458,18 @@ pub(super) fn is_around(table: Table, cells: &[String]) -> bool {
     let Some(first) = filled.first() else {
         return true;
     };
-    let page = |cell: &&str| is_page(cell) || is_stamp(cell);
-    count(table, &filled).is_some()
+    filled.iter().all(|cell| repeats(titles, cell))
+        || count(table, &filled).is_some()
         || is_end(first)
-        || (first.starts_with('*') && filled.len() <= 2)
-        || filled.iter().all(page)
+        || is_legend(&filled)
+}
+
+fn repeats(titles: &BTreeSet<String>, cell: &str) -> bool {
+    titles.contains(&folded(cell)) || is_page(cell) || is_stamp(cell)
+}
+
+fn is_legend(filled: &[&str]) -> bool {
+    filled.len() <= 2 && filled.first().is_some_and(|first| first.starts_with('*'))
 }
 
 /// `Page 2`, `Page 2 of 3`.
@@ -614,7 +630,11 @@ fn total(cell: &str) -> Option<(String, Option<u64>)> {
     let begins = ["total", "grand total", "number of", "record", "count"];
     begins
         .iter()
-        .any(|begin| words.starts_with(begin))
+        .any(|begin| {
+            words
+                .strip_prefix(begin)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        })
         .then(|| (words.to_owned(), number))
 }
 

@@ -7,6 +7,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::missing_errors_doc,
+    clippy::result_large_err,
     reason = "tests"
 )]
 
