@@ -1,8 +1,12 @@
 //! Readers: what reads for us, outside of this process.
 
+mod program;
+
 use async_trait::async_trait;
 
 use crate::wire::{Failure, Job, Said};
+
+pub use program::Program;
 
 /// Reads what a job asks for.
 #[async_trait]

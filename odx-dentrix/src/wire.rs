@@ -201,6 +201,11 @@ pub enum Class {
     Crashed,
 }
 
+/// A [`Said::Note`] that says more of a hang than the connector could see: its driver
+/// takes no query timeout, so nothing but the wall limit ends a statement.
+pub const TIMEOUT_IGNORED: &str =
+    "the driver ignores odbc.query_timeout: only odbc.wall_limit ends a statement that hangs";
+
 impl Failure {
     /// A failure without a driver's words.
     pub fn new(class: Class, what: impl Into<String>) -> Self {
