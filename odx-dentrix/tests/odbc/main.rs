@@ -1,6 +1,7 @@
 //! The reader over real drivers: SQLite under the name of the vendor's driver, MariaDB
 //! with procedures, PostgreSQL with functions and a timeout that it keeps.
 
+#![cfg(unix)]
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,

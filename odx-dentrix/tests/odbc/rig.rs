@@ -104,6 +104,7 @@ pub(crate) fn job(connection: &str, statements: Vec<Statement>) -> OdbcJob {
         "appointments",
         "test_slow",
         "test_nothing",
+        "test_write",
         "missing",
     ];
     OdbcJob {
