@@ -75,18 +75,42 @@ fn tutorial() -> Failure {
 
 /// The product that this crate reads, and its live database.
 fn product(connection: &Connection<'_>, job: &OdbcJob) -> Result<(), Failure> {
+    // Not every driver has names or catalogs.
     let name = connection
         .database_management_system_name()
-        .unwrap_or_default()
-        .to_lowercase();
-    if name.contains("sql server") {
+        .unwrap_or_default();
+    let catalog = connection.current_catalog().unwrap_or_default();
+    edition(&name, &catalog, job.allow_tutorial)
+}
+
+fn edition(name: &str, catalog: &str, allow_tutorial: bool) -> Result<(), Failure> {
+    if name.to_lowercase().contains("sql server") {
         let what = "this is SQL Server, so Dentrix Enterprise, which is read through its own interface: set another source";
         return Err(Failure::new(Class::Edition, what));
     }
-    // Not every driver has catalogs.
-    let catalog = connection.current_catalog().unwrap_or_default();
-    if !job.allow_tutorial && catalog.trim().eq_ignore_ascii_case(TUTORIAL) {
+    if !allow_tutorial && catalog.trim().eq_ignore_ascii_case(TUTORIAL) {
         return Err(tutorial());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_product_and_made_up_patients_are_refused() {
+        let refused =
+            |name, catalog, allow| edition(name, catalog, allow).err().map(|why| why.class);
+        assert_eq!(
+            refused("Microsoft SQL Server", "Dentrix", true),
+            Some(Class::Edition)
+        );
+        assert_eq!(
+            refused("c-treeACE", "TutorSQL  ", false),
+            Some(Class::Edition)
+        );
+        assert_eq!(refused("c-treeACE", "TUTORSQL", true), None);
+        assert_eq!(refused("c-treeACE", "DentrixSQL", false), None);
+    }
 }

@@ -91,6 +91,9 @@ impl Program {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true);
+        // Drivers turn text into what the language of the machine can write, and fail on a name that it cannot.
+        #[cfg(unix)]
+        command.env("LC_ALL", "C.UTF-8");
         // A driver's words there can hold anything.
         command.stderr(Stdio::null());
         command.envs(

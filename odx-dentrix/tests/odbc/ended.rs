@@ -188,40 +188,57 @@ async fn what_the_connector_refuses_ends_the_reader() {
     assert_eq!(read.unwrap_err().what, "enough");
 }
 
-/// The server goes with the first rows.
-async fn killed(server: &Server, signal: &str, connection: &str) -> Failure {
+#[tokio::test]
+async fn a_mariadb_that_dies_while_it_answers_is_busy() {
     let dir = tempfile::tempdir().unwrap();
-    let job = Job::Odbc(job(connection, vec![any("SELECT * FROM admin.v_many")]));
-    let mut dead = false;
-    let mut done = false;
+    let server = std::sync::Arc::new(Server::mariadb());
+    let job = job(
+        &mariadb::connection(&server),
+        vec![
+            any("SELECT last_name FROM admin.v_patient"),
+            any("{call admin.sp_test_slow(60)}"),
+        ],
+    );
+    let dies = server.clone();
+    let killer = tokio::task::spawn_blocking(move || {
+        std::thread::sleep(Duration::from_secs(2));
+        dies.kill("-KILL");
+    });
+    let (read, heard) = hear(&program(&drivers(dir.path())), job).await;
+    killer.await.unwrap();
+    let failure = read.unwrap_err();
+    assert_eq!(failure.class, Class::Busy, "{failure:?}");
+    assert_eq!(
+        heard.ends,
+        [25],
+        "the table before it was read, and does not count"
+    );
+}
+
+#[tokio::test]
+async fn a_postgres_that_dies_between_rows_is_busy() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::postgres();
+    let job = Job::Odbc(job(
+        &postgres::connection(&server),
+        vec![any("SELECT * FROM admin.v_many")],
+    ));
+    let (mut dead, mut ended) = (false, false);
     let mut take = |said| {
         match said {
-            Said::Rows { .. } if !std::mem::replace(&mut dead, true) => server.kill(signal),
-            Said::End { .. } | Said::Done => done = true,
+            Said::Rows { .. } if !std::mem::replace(&mut dead, true) => server.kill("-QUIT"),
+            Said::End { .. } | Said::Done => ended = true,
             _ => {}
         }
         Ok(())
     };
     let program = program(&drivers(dir.path()));
-    let read = tokio::time::timeout(BOUND, program.read(&job, &mut take))
+    let read = tokio::time::timeout(BOUND, program.read(&job, &mut take));
+    let failure = read
         .await
-        .expect("it ends by itself");
-    assert!(!done, "a table that was cut off came to an end");
-    let failure = read.expect_err("it was read");
+        .expect("it ends by itself")
+        .expect_err("it was read");
+    assert!(!ended, "a table that was cut off came to an end");
     silent(&failure.what);
-    failure
-}
-
-#[tokio::test]
-async fn a_mariadb_that_dies_while_it_is_read_is_busy() {
-    let server = Server::mariadb();
-    let failure = killed(&server, "-KILL", &mariadb::connection(&server)).await;
-    assert_eq!(failure.class, Class::Busy, "{failure:?}");
-}
-
-#[tokio::test]
-async fn a_postgres_that_dies_while_it_is_read_is_busy() {
-    let server = Server::postgres();
-    let failure = killed(&server, "-QUIT", &postgres::connection(&server)).await;
     assert_eq!(failure.class, Class::Busy, "{failure:?}");
 }

@@ -59,6 +59,7 @@ async fn mariadb_says_it_in_many_ways() {
         (SYNTAX, Class::Guard),
         ("{call admin.sp_missing()}", Class::Object),
         ("{call admin.sp_test_nothing()}", Class::Guard),
+        ("{call admin.sp_test_write()}", Class::Permission),
         ("{call admin.sp_getpatientrecalls({name})}", Class::Object),
     ];
     for (sql, expected) in cases {
@@ -104,6 +105,7 @@ async fn postgres_says_it_in_many_ways() {
         (MISSING_COLUMN, Class::Object),
         (SYNTAX, Class::Guard),
         ("{call admin.sp_missing()}", Class::Object),
+        ("{call admin.sp_test_write()}", Class::Permission),
         (
             "SELECT notetext AS last_name FROM admin.v_notes WHERE notetext = {name}",
             Class::Permission,
@@ -242,4 +244,23 @@ fn a_failing_reader_prints_nothing_beside_its_lines() {
             silent(&what);
         }
     }
+}
+
+#[test]
+fn a_reader_that_breaks_tells_where_and_not_what() {
+    let dir = tempfile::tempdir().unwrap();
+    let drivers = drivers(dir.path());
+    // The name of a column that is no UTF-8: odbc-api panics.
+    let connection = postgres::connection(postgres::server()).replace("Unicode", "ANSI")
+        + "ConnSettings=set client_encoding to latin1;";
+    let said = bare(
+        &drivers,
+        job(&connection, literal("SELECT * FROM admin.v_accent")),
+    );
+    let Said::Failed(failure) = said.last else {
+        panic!("it was read")
+    };
+    assert_eq!(failure.class, Class::Crashed, "{failure:?}");
+    assert!(failure.what.contains(".rs:"), "{failure:?}");
+    silent(&failure.what);
 }

@@ -8,10 +8,10 @@ pub(crate) fn server() -> &'static Server {
     SERVER.get_or_init(Server::mariadb)
 }
 
-/// Rows as they come, instead of all of them in the driver.
+/// This driver holds all rows before it gives the first.
 pub(crate) fn connection(server: &Server) -> String {
     format!(
-        "Driver={{MariaDB Unicode}};Server=127.0.0.1;Port={};Database=admin;UID=reader;PWD={PASSWORD};FORWARDONLY=1;NO_CACHE=1;",
+        "Driver={{MariaDB Unicode}};Server=127.0.0.1;Port={};Database=admin;UID=reader;PWD={PASSWORD};",
         server.port
     )
 }

@@ -104,6 +104,7 @@ pub(crate) fn job(connection: &str, statements: Vec<Statement>) -> OdbcJob {
         "appointments",
         "test_slow",
         "test_nothing",
+        "test_write",
         "missing",
     ];
     OdbcJob {
@@ -214,7 +215,10 @@ pub(crate) struct Bare {
 pub(crate) fn bare(drivers: &Path, job: OdbcJob) -> Bare {
     let began = std::time::Instant::now();
     let mut command = Command::new(READER);
-    command.env_clear().env("ODBCSYSINI", drivers);
+    command
+        .env_clear()
+        .env("ODBCSYSINI", drivers)
+        .env("LC_ALL", "C.UTF-8");
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -13,7 +13,6 @@ pub(crate) struct Server {
     _shell: Child,
     pid: String,
     pub(crate) port: u16,
-    pub(crate) dir: PathBuf,
 }
 
 /// Debian keeps servers where only root looks.
@@ -68,6 +67,11 @@ fn directory() -> PathBuf {
     dir
 }
 
+/// Functions that write, and a column whose name not every encoding can spell.
+const WRITES: &str = "CREATE FUNCTION sp_test_write() RETURNS TABLE (last_name VARCHAR) LANGUAGE SQL AS \
+    $$ DELETE FROM t_patient RETURNING last_name $$; \
+    CREATE VIEW v_accent AS SELECT 'Marchetti' AS \"pr\u{e9}nom\"; GRANT SELECT ON v_accent TO reader";
+
 impl Server {
     fn start(dir: PathBuf, port: u16, server: &Command, ready: impl Fn() -> bool) -> Self {
         const HELD: &str = r#"dir=$1; shift; "$@" & echo $! > "$dir/held"; cat > /dev/null; kill -9 $!; wait; rm -rf "$dir""#;
@@ -100,7 +104,6 @@ impl Server {
             _shell: shell,
             pid,
             port,
-            dir,
         }
     }
 
@@ -169,6 +172,7 @@ impl Server {
         ran(client().args(["admin", "-e"]).arg(format!(
             "CREATE TABLE v_many AS SELECT {many} FROM seq_1_to_100000; \
              CREATE PROCEDURE sp_test_nothing() DO 1; \
+             CREATE PROCEDURE sp_test_write() SQL SECURITY INVOKER DELETE FROM t_patient; \
              CREATE USER 'reader'@'%' IDENTIFIED BY '{password}'; GRANT SELECT, EXECUTE ON admin.* TO 'reader'@'%'"
         )));
         server
@@ -245,7 +249,7 @@ impl Server {
             .args(["-c", &format!("CREATE ROLE reader LOGIN PASSWORD '{password}'")])
             .args(["-c", "GRANT USAGE ON SCHEMA admin TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA admin TO reader"])
             .args(["-c", "REVOKE SELECT ON v_notes FROM reader"])
-            .args(["-c", "ALTER ROLE reader SET search_path = admin"]));
+            .args(["-c", WRITES, "-c", "ALTER ROLE reader SET search_path = admin"]));
         server
     }
 }

@@ -35,7 +35,7 @@ impl Office {
     /// Under the name of the vendor's driver.
     pub(crate) fn connection(&self) -> String {
         format!(
-            "Driver={{c-treeACE ODBC Driver}};Database={};NoCreat=1;",
+            "Driver={{c-treeACE ODBC Driver}};Database={};NoCreat=1;StepAPI=1;",
             self.file().display()
         )
     }
@@ -43,7 +43,7 @@ impl Office {
     /// The file cannot be written to.
     pub(crate) fn read_only(&self) -> String {
         format!(
-            "Driver={{c-treeACE ODBC Driver}};Database=file:{}?mode=ro;NoCreat=1;",
+            "Driver={{c-treeACE ODBC Driver}};Database=file:{}?mode=ro;NoCreat=1;StepAPI=1;",
             self.file().display()
         )
     }
