@@ -12,6 +12,7 @@ use crate::plausible::Learned;
 use crate::table::Table;
 
 const VERSION: u32 = 1;
+#[cfg(feature = "exports")]
 /// Reports whose content is remembered, so that a copy of one is known.
 const FILES: usize = 64;
 /// The server's clock and its rows may disagree by so much (reference 6).
@@ -117,11 +118,13 @@ impl Place {
         self.changed_until?.checked_sub_signed(OVERLAP)
     }
 
+    #[cfg(feature = "exports")]
     /// A report of this content was read before.
     pub(crate) fn knows(&self, hash: &str) -> bool {
         self.files.iter().any(|known| known == hash)
     }
 
+    #[cfg(feature = "exports")]
     pub(crate) fn remember(&mut self, hash: String) {
         self.files.push_back(hash);
         while self.files.len() > FILES {
@@ -137,7 +140,7 @@ mod tests {
     #[test]
     fn a_place_survives_its_writing_and_nobody_elses_is_taken() {
         let mut place = Place::read(None).unwrap();
-        place.remember("ab".into());
+        place.files.push_back("ab".into());
         place.pass = Some(Pass {
             read: 7,
             everything: true,
@@ -168,6 +171,7 @@ mod tests {
         assert_eq!(place.extent(Extent::Changes, false), Extent::Everything);
     }
 
+    #[cfg(feature = "exports")]
     #[test]
     fn the_last_contents_are_remembered_and_no_more() {
         let mut place = Place::read(None).unwrap();

@@ -61,6 +61,7 @@ impl Count {
         }
     }
 
+    #[cfg(test)]
     /// How many rows a table had.
     pub(crate) fn rows(&self, table: Table) -> u64 {
         self.0.get(&table).map_or(0, |counted| counted.rows)

@@ -15,6 +15,10 @@ pub(crate) struct Part {
     pub(crate) rows: Rows,
     /// Rows that the reader itself could not make out: where, and why.
     pub(crate) unreadable: Vec<(String, String)>,
+    #[cfg_attr(
+        not(feature = "exports"),
+        allow(dead_code, reason = "only reports say something of themselves")
+    )]
     pub(crate) report: Option<Report>,
 }
 

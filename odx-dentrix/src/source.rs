@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use odx_core::source::{
     Capabilities, Change, Extent, Page, Position, PracticeSource, Probe, PullRequest,
 };
@@ -78,7 +78,8 @@ impl Dentrix {
         }
     }
 
-    pub(crate) fn now(&self) -> DateTime<Utc> {
+    #[cfg(feature = "exports")]
+    pub(crate) fn now(&self) -> chrono::DateTime<chrono::Utc> {
         self.settings.clock.now()
     }
 

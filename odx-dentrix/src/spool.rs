@@ -115,6 +115,7 @@ impl Spool {
 }
 
 impl Rows {
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.order.len()
     }

@@ -95,6 +95,7 @@ fn file(_: &FileJob, _: &mut Say<'_>) -> Result<(), Failure> {
     Err(without("exports"))
 }
 
+#[cfg(not(all(feature = "odbc", feature = "exports")))]
 fn without(feature: &str) -> Failure {
     let what = format!(
         "this reader was built without {feature}: install one that was built with the feature of that name"

@@ -89,6 +89,7 @@ impl Privacy {
         self.0 & these.0 == these.0
     }
 
+    #[cfg(test)]
     /// As one byte.
     pub(crate) const fn bits(self) -> u8 {
         self.0

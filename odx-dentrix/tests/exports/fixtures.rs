@@ -179,8 +179,8 @@ fn a_list_that_lost_its_privacy_column_is_refused_and_the_column_named() {
     let why = read(&job).unwrap_err();
     assert_eq!(why.class, Class::Columns);
     assert!(matches!(
-        why.header,
-        Some(BadHeader::NoSuppression { table: Table::Recalls, ref field, .. }) if field == "privacy"
+        why.header.as_deref(),
+        Some(BadHeader::NoSuppression { table: Table::Recalls, field, .. }) if field == "privacy"
     ));
 }
 
@@ -210,7 +210,7 @@ fn a_missing_column_is_named() {
     let why = read(&job).unwrap_err();
     assert_eq!(why.class, Class::Columns);
     assert!(
-        matches!(why.header, Some(BadHeader::Missing { ref field, .. }) if field == "due_date")
+        matches!(why.header.as_deref(), Some(BadHeader::Missing { field, .. }) if field == "due_date")
     );
 }
 

@@ -185,7 +185,10 @@ async fn columns_that_do_not_fit_are_named_and_nothing_is_read() {
     .await;
     assert_eq!(failure.class, Class::Columns);
     assert!(
-        matches!(failure.header, Some(BadHeader::NoSuppression { .. })),
+        matches!(
+            failure.header.as_deref(),
+            Some(BadHeader::NoSuppression { .. })
+        ),
         "{failure:?}"
     );
 }
