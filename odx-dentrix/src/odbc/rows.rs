@@ -28,6 +28,9 @@ const UNKNOWN: usize = 255;
 /// Letters that a cell never has less or, at first, more room for.
 const ROOM: std::ops::RangeInclusive<usize> = 32..=1024;
 
+/// Letters that a cell has room for once one was too long.
+const WIDER: usize = 8192;
+
 /// More letters than any column that is a field: the vendor's longest is a note of 5127.
 const LONGEST: usize = 32_768;
 
@@ -115,7 +118,8 @@ pub(super) fn read(
             Tried::Cut(_) if widened => return Err(cut()),
             Tried::Cut(letters) => {
                 widened = true;
-                way.room = letters.unwrap_or(LONGEST);
+                // The next one that is too long may be longer than this one.
+                way.room = letters.map_or(LONGEST, |letters| letters.max(WIDER));
                 if way.room > LONGEST {
                     return Err(cut());
                 }

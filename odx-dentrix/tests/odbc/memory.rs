@@ -1,4 +1,5 @@
-//! A large office costs the reader no more than a small one.
+//! A large office costs the reader no more than a small one. What a driver holds by
+//! itself is the driver's: of two, settings in the connection string keep it small.
 
 use odx_dentrix::wire::Said;
 

@@ -201,7 +201,8 @@ async fn a_value_that_is_longer_than_its_column_said_arrives_whole() {
     office.run("CREATE TABLE v_long (last_name VARCHAR(4), first_name VARCHAR(4))");
     let fill = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 3000) \
                 INSERT INTO v_long SELECT 'short', x FROM n; \
-                UPDATE v_long SET last_name = printf('%.9000c', 'y') WHERE first_name = '2500'";
+                UPDATE v_long SET last_name = printf('%.9000c', 'y') WHERE first_name = '2500'; \
+                UPDATE v_long SET last_name = printf('%.2000c', 'y') WHERE first_name = '1500'";
     office.run(fill);
     let job = job(&office.connection(), vec![any("SELECT * FROM v_long")]);
     let (read, heard) = hear(&program(office.drivers()), job).await;

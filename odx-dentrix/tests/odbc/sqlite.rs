@@ -32,7 +32,8 @@ impl Office {
         self.dir.path()
     }
 
-    /// Under the name of the vendor's driver.
+    /// Under the name of the vendor's driver. It holds all rows before it gives the
+    /// first unless told otherwise.
     pub(crate) fn connection(&self) -> String {
         format!(
             "Driver={{c-treeACE ODBC Driver}};Database={};NoCreat=1;StepAPI=1;",
