@@ -172,7 +172,7 @@ fn chart(row: &Row) -> Option<String> {
 fn number(row: &Row, field: Field) -> Option<&str> {
     let text = row.get(field)?;
     let text = text.strip_suffix(".0").unwrap_or(text);
-    (text.trim_start_matches('0') != "").then_some(text)
+    (!text.trim_start_matches('0').is_empty()).then_some(text)
 }
 
 /// A GUID as it is compared. One of zeros is none.
