@@ -13,7 +13,7 @@ pub use config::{Builder, ExportSettings, Identity, OdbcSettings, SYSTEM, Way};
 pub use reader::Reader;
 pub use source::Dentrix;
 
-#[cfg(all(feature = "exports", feature = "fuzz"))]
+#[cfg(all(feature = "exports", any(test, feature = "fuzz")))]
 #[doc(hidden)]
 pub mod fuzz;
 #[cfg(feature = "sim")]
