@@ -49,3 +49,25 @@ pub fn report(data: &[u8]) {
     }
     assert!(read.is_err() || matches!(told.last(), Some(Said::End { .. })));
 }
+
+#[cfg(test)]
+mod tests {
+    use odx_core::testkit::Mutants;
+
+    use super::*;
+
+    #[test]
+    fn broken_reports_lose_no_row() {
+        let folder = format!("{}/tests/fixtures", env!("CARGO_MANIFEST_DIR"));
+        let words = [
+            "\",\"",
+            "\r\n",
+            "Total Records: 26",
+            "Due Date",
+            "<tr>",
+            "endobj",
+        ];
+        let mutants = Mutants::of_folder(18, folder, &words).unwrap();
+        mutants.take(300).for_each(|mutant| report(&mutant));
+    }
+}

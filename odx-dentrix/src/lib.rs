@@ -29,7 +29,7 @@ pub use look::{Looked, columns_of_file, columns_of_office};
 pub use reader::{Program, Reader};
 pub use source::Dentrix;
 
-#[cfg(all(feature = "exports", feature = "fuzz"))]
+#[cfg(all(feature = "exports", any(test, feature = "fuzz")))]
 #[doc(hidden)]
 pub mod fuzz;
 #[cfg(feature = "sim")]

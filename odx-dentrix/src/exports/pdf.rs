@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pdf_extract::{Document, MediaBox, OutputDev, OutputError, Transform};
+use pdf_extract::{
+    Dictionary, Document, MediaBox, Object, ObjectId, OutputDev, OutputError, Transform,
+};
 
 use super::report::{self, Header, Line, Say};
 use super::{complete, contained, no_report, too_large};
@@ -14,6 +16,12 @@ use crate::wire::{Failure, FileJob};
 
 /// More glyphs than a thousand pages have.
 const GLYPHS: usize = 4_000_000;
+
+/// More pages than these, bytes of a page's instructions, and forms within forms are
+/// no report's.
+const PAGES: usize = 5000;
+const PAGE: usize = 4 << 20;
+const DEPTH: usize = 8;
 
 /// Gaps and distances, in heights of a letter. Words are closer than columns, the
 /// lines of a cell closer than those of two rows.
@@ -55,6 +63,8 @@ fn printed(bytes: &[u8]) -> Result<Vec<Printed>, Failure> {
             "it is protected by a password: print it without one",
         ));
     }
+    without_pictures(&mut document);
+    bounded(&document)?;
     let mut pages = Pages::default();
     let read = pdf_extract::output_doc(&document, &mut pages);
     if pages.full {
@@ -67,6 +77,80 @@ fn printed(bytes: &[u8]) -> Result<Vec<Printed>, Failure> {
         ));
     }
     Ok(pages.lines)
+}
+
+/// Pictures hold no text, and their bytes would be taken for instructions.
+fn without_pictures(document: &mut Document) {
+    for object in document.objects.values_mut() {
+        if let Object::Stream(stream) = object
+            && is(&stream.dict, b"Image")
+        {
+            stream.dict.remove(b"Filter");
+            stream.set_content(Vec::new());
+        }
+    }
+}
+
+fn is(dictionary: &Dictionary, kind: &[u8]) -> bool {
+    let subtype = dictionary.get(b"Subtype").and_then(Object::as_name);
+    subtype.is_ok_and(|subtype| subtype == kind)
+}
+
+/// No page has more instructions than pages have, and forms that pages are put
+/// together from do not hold each other without end.
+fn bounded(document: &Document) -> Result<(), Failure> {
+    let large = || too_large("a page of it holds more than any report's");
+    let pages = document.get_pages();
+    if pages.len() > PAGES {
+        return Err(too_large("it has more pages than any report"));
+    }
+    for page in pages.values() {
+        let content = document.get_page_content(*page).unwrap_or_default();
+        if content.len() > PAGE {
+            return Err(large());
+        }
+    }
+    let mut holds: BTreeMap<ObjectId, Vec<ObjectId>> = BTreeMap::new();
+    for (id, object) in &document.objects {
+        let Object::Stream(form) = object else {
+            continue;
+        };
+        if !is(&form.dict, b"Form") {
+            continue;
+        }
+        let plain = form.decompressed_content();
+        let content = plain.as_deref().unwrap_or(&form.content);
+        if content.len() > PAGE {
+            return Err(large());
+        }
+        let resources = form
+            .dict
+            .get_deref(b"Resources", document)
+            .and_then(Object::as_dict);
+        let draws = content.windows(3).any(|window| window == b" Do");
+        match resources {
+            Ok(resources) => {
+                let forms = resources
+                    .get_deref(b"XObject", document)
+                    .and_then(Object::as_dict);
+                let forms = forms.into_iter().flat_map(|forms| forms.iter());
+                let held = forms.filter_map(|(_, form)| form.as_reference().ok());
+                holds.insert(*id, held.collect());
+            }
+            // It draws what its page can draw, itself among it.
+            Err(_) if draws => return Err(large()),
+            Err(_) => {}
+        }
+    }
+    for _ in 0..DEPTH {
+        let inner: BTreeSet<ObjectId> = holds.keys().copied().collect();
+        holds.retain(|_, held| held.iter().any(|form| inner.contains(form)));
+    }
+    if holds.is_empty() {
+        Ok(())
+    } else {
+        Err(large())
+    }
 }
 
 struct Glyph {

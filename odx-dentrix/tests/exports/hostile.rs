@@ -209,6 +209,78 @@ fn a_pdf_that_inflates_is_refused() {
     refused("a stream", Class::TooLarge, &pdf(&object));
 }
 
+/// A PDF of these objects, each where its table of contents says.
+fn printed(objects: &[Vec<u8>]) -> Vec<u8> {
+    let mut file = b"%PDF-1.4\n".to_vec();
+    let mut table = format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
+    for (number, object) in objects.iter().enumerate() {
+        table.push_str(&format!("{:010} 00000 n \n", file.len()));
+        file.extend(format!("{} 0 obj\n", number + 1).bytes());
+        file.extend([object.as_slice(), b"\nendobj\n"].concat());
+    }
+    let end = format!(
+        "trailer\n<</Size {}/Root 1 0 R>>\nstartxref\n{}\n%%EOF\n",
+        objects.len() + 1,
+        file.len()
+    );
+    file.extend([table.as_bytes(), end.as_bytes()].concat());
+    file
+}
+
+fn stream(dictionary: &str, content: &[u8]) -> Vec<u8> {
+    let head = format!("<<{dictionary}/Length {}>>\nstream\n", content.len());
+    [head.as_bytes(), content, b"\nendstream"].concat()
+}
+
+/// A page that draws an object and shows a line of text.
+fn page(drawn: Vec<u8>) -> Vec<u8> {
+    let text = b"/X Do BT /F 10 Tf 1 0 0 1 50 700 Tm (Due Date) Tj ET";
+    printed(&[
+        b"<</Type/Catalog/Pages 2 0 R>>".to_vec(),
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>".to_vec(),
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R/Resources<</Font<</F 6 0 R>>/XObject<</X 5 0 R>>>>>>".to_vec(),
+        stream("", text),
+        drawn,
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>".to_vec(),
+    ])
+}
+
+#[test]
+fn forms_that_hold_themselves_are_refused() {
+    let own = stream(
+        "/Type/XObject/Subtype/Form/Resources<</XObject<</X 5 0 R>>>>",
+        b"/X Do",
+    );
+    refused("itself", Class::TooLarge, &page(own));
+    let inherited = stream("/Type/XObject/Subtype/Form", b"/X Do");
+    refused("itself by its page", Class::TooLarge, &page(inherited));
+}
+
+#[test]
+fn a_logo_is_no_obstacle() {
+    let logo = stream(
+        "/Type/XObject/Subtype/Image/Width 4/Height 1/ColorSpace/DeviceGray/BitsPerComponent 8",
+        b"((\\Q Tj",
+    );
+    let why = read_bytes(&page(logo), |_| {}).map(|_| ()).unwrap_err();
+    assert!(
+        why.what.contains("columns' names"),
+        "its text was read: {why:?}"
+    );
+}
+
+#[test]
+fn a_scan_says_what_it_is() {
+    let mut scan = page(stream("/Type/XObject/Subtype/Image/Width 1/Height 1", b"x"));
+    let at = scan
+        .windows(10)
+        .position(|window| window == b"(Due Date)")
+        .unwrap();
+    scan[at..at + 10].copy_from_slice(b"(        )");
+    let why = read_bytes(&scan, |_| {}).map(|_| ()).unwrap_err();
+    assert!(why.what.contains("picture"), "{why:?}");
+}
+
 #[test]
 fn arrays_in_arrays_do_not_overflow_anything() {
     let nested = [
