@@ -10,7 +10,7 @@ pub mod table;
 pub mod wire;
 
 pub use config::{Builder, ExportSettings, Identity, OdbcSettings, SYSTEM, Way};
-pub use look::{Looked, columns_of_file, columns_of_office};
+pub use look::{TableColumns, columns_of_file, columns_of_office};
 pub use program::Program;
 pub use reader::Reader;
 pub use source::Dentrix;

@@ -12,7 +12,7 @@ use crate::wire::{Class, Failure, FileJob, Job, OdbcJob, Parameter, Said, Statem
 /// The columns of one table, and how they are bound as it is set now.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Looked {
+pub struct TableColumns {
     /// How its columns are bound.
     pub columns: Columns,
     /// What they are called there.
@@ -26,7 +26,7 @@ pub struct Looked {
 /// # Errors
 /// The office could not be asked, or is read from exports: its columns are
 /// those of a file, see [`columns_of_file`].
-pub async fn columns_of_office(settings: &Builder) -> odx_core::Result<Vec<Looked>> {
+pub async fn columns_of_office(settings: &Builder) -> odx_core::Result<Vec<TableColumns>> {
     let Way::Odbc(odbc) = &settings.way else {
         let what = "an office that is read from exports has the columns of its files: name one";
         return Err(Error::new(ErrorKind::Config, what));
@@ -47,7 +47,7 @@ pub async fn columns_of_office(settings: &Builder) -> odx_core::Result<Vec<Looke
         let seen = ask(settings, &Job::Odbc(job(odbc, statement))).await;
         all.push(
             seen.map_err(refusal)?
-                .looked(std::slice::from_ref(&columns)),
+                .table_columns(std::slice::from_ref(&columns)),
         );
     }
     Ok(all)
@@ -57,7 +57,7 @@ pub async fn columns_of_office(settings: &Builder) -> odx_core::Result<Vec<Looke
 ///
 /// # Errors
 /// It cannot be read, or is no report.
-pub async fn columns_of_file(settings: &Builder, path: &Path) -> odx_core::Result<Looked> {
+pub async fn columns_of_file(settings: &Builder, path: &Path) -> odx_core::Result<TableColumns> {
     let plain;
     let limits = match &settings.way {
         Way::Exports(exports) => exports,
@@ -77,7 +77,7 @@ pub async fn columns_of_file(settings: &Builder, path: &Path) -> odx_core::Resul
         columns_only: true,
     });
     let seen = ask(settings, &job).await.map_err(refusal)?;
-    Ok(seen.looked(&known))
+    Ok(seen.table_columns(&known))
 }
 
 fn columns(settings: &Builder, table: Table) -> Columns {
@@ -116,7 +116,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn looked(self, known: &[Columns]) -> Looked {
+    fn table_columns(self, known: &[Columns]) -> TableColumns {
         let named = match &self.bad {
             Some(
                 BadHeader::Missing { table, .. }
@@ -135,7 +135,7 @@ impl Seen {
             })
             .cloned()
             .unwrap_or_else(|| Columns::default_for(Table::Patients));
-        Looked {
+        TableColumns {
             columns,
             header: self.header,
             trouble: self.bad.map(|bad| bad.to_string()),
