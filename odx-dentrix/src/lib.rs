@@ -25,7 +25,7 @@ pub mod table;
 pub mod wire;
 
 pub use config::{Builder, ExportSettings, Identity, OdbcSettings, SYSTEM, Way};
-pub use look::{Looked, columns_of_file, columns_of_office};
+pub use look::{TableColumns, columns_of_file, columns_of_office};
 pub use reader::{Program, Reader};
 pub use source::Dentrix;
 

@@ -13,7 +13,7 @@ use crate::wire::{Failure, FileJob, Job, Said};
 /// The columns of one table, and how they are bound as it is set now.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Looked {
+pub struct TableColumns {
     /// How its columns are bound.
     pub columns: Columns,
     /// What they are called there.
@@ -27,7 +27,7 @@ pub struct Looked {
 /// # Errors
 /// The office could not be asked, or is read from exports: its columns are
 /// those of a file, see [`columns_of_file`].
-pub async fn columns_of_office(settings: &Builder) -> odx_core::Result<Vec<Looked>> {
+pub async fn columns_of_office(settings: &Builder) -> odx_core::Result<Vec<TableColumns>> {
     let Way::Odbc(odbc) = &settings.way else {
         let what = "an office that is read from exports has the columns of its files: name one";
         return Err(Error::new(ErrorKind::Config, what));
@@ -38,7 +38,7 @@ pub async fn columns_of_office(settings: &Builder) -> odx_core::Result<Vec<Looke
         statement.columns_only = true;
         let columns = statement.columns.clone();
         let seen = ask(settings, &odbc.job(vec![statement])).await?;
-        all.push(seen.looked(&[columns]));
+        all.push(seen.table_columns(&[columns]));
     }
     Ok(all)
 }
@@ -47,7 +47,7 @@ pub async fn columns_of_office(settings: &Builder) -> odx_core::Result<Vec<Looke
 ///
 /// # Errors
 /// It cannot be read, or is no report.
-pub async fn columns_of_file(settings: &Builder, path: &Path) -> odx_core::Result<Looked> {
+pub async fn columns_of_file(settings: &Builder, path: &Path) -> odx_core::Result<TableColumns> {
     let plain;
     let limits = match &settings.way {
         Way::Exports(exports) => exports,
@@ -67,7 +67,7 @@ pub async fn columns_of_file(settings: &Builder, path: &Path) -> odx_core::Resul
         columns_only: true,
     });
     let seen = ask(settings, &job).await?;
-    Ok(seen.looked(&known))
+    Ok(seen.table_columns(&known))
 }
 
 /// What a reader said of columns.
@@ -79,7 +79,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn looked(self, known: &[Columns]) -> Looked {
+    fn table_columns(self, known: &[Columns]) -> TableColumns {
         let named = match &self.bad {
             Some(
                 BadHeader::Missing { table, .. }
@@ -98,7 +98,7 @@ impl Seen {
             })
             .cloned()
             .unwrap_or_else(|| Columns::default_for(Table::Patients));
-        Looked {
+        TableColumns {
             columns,
             header: self.header,
             trouble: self.bad.map(|bad| bad.to_string()),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use odx_dentrix::columns::suggestion;
-use odx_dentrix::{Looked, columns_of_file, columns_of_office};
+use odx_dentrix::{TableColumns, columns_of_file, columns_of_office};
 
 use super::{End, Trouble, chosen};
 use crate::cli::{DONE, INCOMPLETE};
@@ -57,7 +57,7 @@ pub(super) async fn run(config: Config, args: Args) -> End {
     Ok(DONE)
 }
 
-fn text(looked: &Looked) -> String {
+fn text(looked: &TableColumns) -> String {
     let mut text = suggestion(&looked.columns, &looked.header);
     if let Some(trouble) = &looked.trouble {
         text.push_str(&format!("# {}\n", trouble.replace(['\n', '\r'], " ")));

@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// Write the plans as JSON into a file as well.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// As if a read that is held because it looks wrong had been released.
+    #[arg(long)]
+    release: bool,
 }
 
 #[derive(Serialize)]
@@ -63,7 +66,10 @@ pub(super) async fn run(config: Config, args: Args) -> End {
         shutdown.stop();
     });
     let mut plans = Vec::new();
-    for setup in offices {
+    for mut setup in offices {
+        if args.release {
+            setup.release()?;
+        }
         let name = setup.office.id().to_string();
         let dress = Dress::of(&setup);
         let source = setup.source.id().clone();
