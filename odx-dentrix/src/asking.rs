@@ -30,22 +30,24 @@ impl Builder {
         let today = self.today();
         let first = Parameter::Date(NaiveDate::from_ymd_opt(1980, 1, 1).unwrap_or_default());
         let last = today.checked_add_days(Days::new(5 * 366));
-        let (last, since) = (
-            Parameter::Date(last.unwrap_or(today)),
-            Parameter::Stamp(since),
-        );
+        let last = Parameter::Date(last.unwrap_or(today));
+        let stamp = Parameter::Stamp(since);
         let mut statements = Vec::new();
+        let book = settings.sql.get(&Table::Appointments);
+        let in_part = book.is_some_and(|sql| since.is_some() && asks_since(sql));
         for (table, sql) in &settings.sql {
-            // All recalls of all patients at once are slow for the server (reference 6): only with everything.
-            if *table == Table::Recalls && extent == Extent::Changes {
+            // A procedure for all recalls of all patients is slow for the server (reference 6): only with everything.
+            // And of a part of the book nobody can tell which recall is answered.
+            let is_call = !sql.trim_start().to_lowercase().starts_with("select");
+            if *table == Table::Recalls && extent == Extent::Changes && (is_call || in_part) {
                 continue;
             }
             let checked = guard::check(*table, sql, &settings.allowed_calls)?;
             let parameters = match checked.markers {
                 0 => Vec::new(),
-                1 => vec![since],
+                1 => vec![stamp],
                 2 => vec![first, last],
-                3 => vec![first, last, since],
+                3 => vec![first, last, stamp],
                 _ => {
                     return Err(Error::new(
                         ErrorKind::Config,
@@ -67,6 +69,11 @@ impl Builder {
         }
         Ok(statements)
     }
+}
+
+/// The text takes the time of the last change.
+fn asks_since(sql: &str) -> bool {
+    matches!(sql.matches('?').count(), 1 | 3)
 }
 
 impl OdbcSettings {

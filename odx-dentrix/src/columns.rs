@@ -557,6 +557,7 @@ fn defaults(table: Table) -> Defaults {
                 (Pinboard, &["onpindboard", "pinboard"]),
                 (Provider, &["provider_id", "Provider", "Prov"]),
                 (Operatory, &["operatory_id", "Op", "Operatory"]),
+                (Reason, &["reason", "Appt Reason"]),
                 (Changed, &["modified_time_stamp", "Last Changed"]),
                 (ServerTime, &["servertime"]),
             ],

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use odx_core::clock::{Clock, SystemClock};
+use odx_core::source::Extent;
 use odx_core::{Error, ErrorKind, Office, Result, Secret, SourceId};
 
 use crate::columns::Columns;
@@ -149,6 +150,7 @@ pub struct Builder {
     pub(crate) area_code: Option<String>,
     pub(crate) thin: f64,
     pub(crate) release: bool,
+    pub(crate) hands_off: bool,
     pub(crate) page: usize,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -168,6 +170,7 @@ impl Builder {
             area_code: None,
             thin: 0.6,
             release: false,
+            hands_off: false,
             page: 500,
             clock: Arc::new(SystemClock),
         }
@@ -226,6 +229,13 @@ impl Builder {
         self
     }
 
+    /// Leaves every report where it is: for a dry run.
+    #[must_use]
+    pub const fn with_hands_off(mut self, hands_off: bool) -> Self {
+        self.hands_off = hands_off;
+        self
+    }
+
     /// Sets how many rows a page holds. Default: 500.
     #[must_use]
     pub const fn with_page(mut self, rows: usize) -> Self {
@@ -258,6 +268,9 @@ impl Builder {
         let digits = |code: &String| code.len() == 3 && code.bytes().all(|b| b.is_ascii_digit());
         if self.area_code.as_ref().is_some_and(|code| !digits(code)) {
             return wrong("an area code is three digits");
+        }
+        if let Way::Odbc(settings) = &self.way {
+            self.statements(settings, Extent::Everything, None)?;
         }
         Ok(Dentrix::new(self))
     }

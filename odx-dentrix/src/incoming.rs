@@ -49,7 +49,9 @@ impl Dentrix {
         let mut open = Vec::new();
         for file in folder.look(now)?.ready {
             if place.knows(&file.hash) {
-                folder.archive(&file, now)?;
+                if !self.settings.hands_off {
+                    folder.archive(&file, now)?;
+                }
                 continue;
             }
             match self
@@ -61,17 +63,17 @@ impl Dentrix {
                 // Whoever writes it may only be pausing.
                 Err(why) if why.class == Class::Incomplete && is_young(settings, &file, now) => {}
                 Err(why) if is_silent(&why) => open.push((file, why)),
-                Err(why) => return Err(hold(folder, &file, now, why)),
+                Err(why) => return Err(self.hold(folder, &file, why)),
             }
         }
         for (file, why) in open {
             if !found.contains_key(&Table::Patients) {
-                return Err(hold(folder, &file, now, why));
+                return Err(self.hold(folder, &file, why));
             }
             match self.read_file(settings, file.path.clone(), true).await {
                 Ok(part) => self.keep(&mut found, Found { file, part }, place, folder)?,
                 Err(why) if why.class == Class::Busy => return Err(why.into()),
-                Err(why) => return Err(hold(folder, &file, now, why)),
+                Err(why) => return Err(self.hold(folder, &file, why)),
             }
         }
         if found.is_empty() {
@@ -90,16 +92,9 @@ impl Dentrix {
         let whole = whole
             .filter(|table| *table != Table::Appointments)
             .collect();
-        let (files, parts): (Vec<_>, BTreeMap<_, _>) = found
-            .into_iter()
-            .map(|(table, one)| (one.file, (table, one.part)))
-            .unzip();
-        let read = self.snapshot(parts, whole, &counted, place.clone(), after);
-        if let Err(why) = &read {
-            for file in files {
-                folder.quarantine(&file, &why.to_string(), now)?;
-            }
-        }
+        let parts = found.into_iter().map(|(table, one)| (table, one.part));
+        // A read that nobody would believe stays where it is: a person may release it.
+        let read = self.snapshot(parts.collect(), whole, &counted, place.clone(), after);
         read.map(Some)
     }
 
@@ -112,20 +107,34 @@ impl Dentrix {
         folder: &mut Folder,
     ) -> Result<()> {
         const OLD: &str = "a report of this kind that was printed later is known already: nothing of this one was used";
-        let now = self.now();
         let table = one.part.table;
         let printed = one.printed();
         if printed.is_some() && printed < place.printed.get(&table).copied() {
-            return folder.quarantine(&one.file, OLD, now).map(drop);
+            return self.put_aside(folder, &one.file, OLD);
         }
         let known = found.get(&table).map(Found::printed);
         if known.is_some_and(|known| printed < known) {
-            return folder.quarantine(&one.file, OLD, now).map(drop);
+            return self.put_aside(folder, &one.file, OLD);
         }
         if let Some(older) = found.insert(table, one) {
-            folder.quarantine(&older.file, OLD, now)?;
+            self.put_aside(folder, &older.file, OLD)?;
         }
         Ok(())
+    }
+
+    /// Puts a report aside, with its reason beside it.
+    fn put_aside(&self, folder: &mut Folder, file: &ReadyFile, reason: &str) -> Result<()> {
+        if self.settings.hands_off {
+            return Ok(());
+        }
+        folder.quarantine(file, reason, self.now()).map(drop)
+    }
+
+    fn hold(&self, folder: &mut Folder, file: &ReadyFile, why: Failure) -> Error {
+        match self.put_aside(folder, file, &why.what) {
+            Ok(()) => why.into(),
+            Err(why) => why,
+        }
     }
 
     async fn read_file(
@@ -221,12 +230,4 @@ fn is_silent(why: &Failure) -> bool {
             ..
         })
     )
-}
-
-/// Puts a report aside, with its reason beside it.
-fn hold(folder: &mut Folder, file: &ReadyFile, now: DateTime<Utc>, why: Failure) -> Error {
-    match folder.quarantine(file, &why.what, now) {
-        Ok(_) => why.into(),
-        Err(why) => why,
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{NaiveDate, NaiveDateTime};
-use odx_core::model::{BadRecord, RecordKey, RecordKind};
+use odx_core::model::{BadRecord, Recall, Record, RecordKey, RecordKind};
 use odx_core::source::{Change, Swept};
 use odx_core::{Error, ErrorKind, PatientKey, Result, Secret};
 
@@ -17,14 +17,21 @@ use crate::spool::standing;
 use crate::table::{Field, Row, Table};
 
 /// Knows everybody of a read.
-#[derive(Debug)]
 pub(crate) struct Meaning {
     convert: Convert,
     people: People,
     twins: Twins,
     /// People who stand only in the rows of their recalls.
     from_recalls: Vec<(u64, Change)>,
+    /// Visits to come, by whose they are: when, and what for.
+    booked: BTreeMap<PatientKey, Vec<(NaiveDate, String)>>,
     left_out: BTreeMap<LeftOut, u64>,
+}
+
+impl std::fmt::Debug for Meaning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meaning([phi])")
+    }
 }
 
 pub(crate) const fn kind(table: Table) -> RecordKind {
@@ -87,7 +94,12 @@ impl Meaning {
             })
             .collect();
         from_recalls.sort_by_key(|(standing, _)| *standing);
+        let booked = match parts.get_mut(&Table::Appointments) {
+            Some(part) => booked(part, &convert, &people, today)?,
+            None => BTreeMap::new(),
+        };
         Ok(Self {
+            booked,
             convert,
             people,
             twins: twins.finish(),
@@ -120,12 +132,30 @@ impl Meaning {
             Table::Appointments => self.convert.appointment(&self.people, row),
         };
         Ok(match made {
+            Made::Change(Change::Upsert(Record::Recall(mut recall))) => {
+                recall.scheduled = recall.scheduled.or_else(|| self.answers(&recall, row));
+                Some(Change::Upsert(Record::Recall(recall)))
+            }
             Made::Change(change) => Some(change),
             Made::LeftOut(why) => {
                 *self.left_out.entry(why).or_default() += 1;
                 None
             }
         })
+    }
+
+    /// When the visit is that will answer a recall: one that is to come, and whose reason names its type, as the
+    /// vendor's own screen has it (reference 4). Reports say it themselves.
+    fn answers(&self, recall: &Recall, row: &Row) -> Option<NaiveDate> {
+        let kind = row.get(Field::RecallType)?.to_uppercase();
+        let visits = self.booked.get(&recall.patient)?.iter();
+        visits
+            .filter(|(_, reason)| {
+                let mut words = reason.split(|c: char| !c.is_alphanumeric());
+                words.any(|word| word == kind)
+            })
+            .map(|(day, _)| *day)
+            .min()
     }
 
     /// Rows that the reader itself could not make out.
@@ -194,6 +224,30 @@ pub(crate) fn weigh(
         ));
     }
     Ok(learned.clone().taught(&count))
+}
+
+/// Visits to come that say what they are for.
+fn booked(
+    part: &mut Part,
+    convert: &Convert,
+    people: &People,
+    today: NaiveDate,
+) -> Result<BTreeMap<PatientKey, Vec<(NaiveDate, String)>>> {
+    let mut booked: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    part.rows.each(|row| {
+        let Some(reason) = row.get(Field::Reason) else {
+            return;
+        };
+        let made = convert.appointment(people, &row);
+        if let Made::Change(Change::Upsert(Record::Appointment(visit))) = made
+            && visit.is_upcoming(today)
+            && let Some(start) = visit.start
+        {
+            let visits = booked.entry(visit.patient).or_default();
+            visits.push((start.date(), reason.to_uppercase()));
+        }
+    })?;
+    Ok(booked)
 }
 
 /// Up to when a book was read, by the server's own clock.

@@ -127,6 +127,8 @@ fields! {
     Length "length",
     /// Operatory.
     Operatory "operatory",
+    /// What it is for. Names procedures: it says which recall it answers, and is let go.
+    Reason "reason",
     /// It was broken, or taken off the book.
     Broken "broken",
     /// When that was.

@@ -135,7 +135,16 @@ impl OfficeSetup {
     /// Its pipeline, but for when and how it runs. Messages are part of it only
     /// as far as the file lets them: see [`Messages::outreach`].
     pub(crate) fn pipeline(self, store: &Arc<dyn StateStore>, mode: Mode) -> PipelineBuilder {
-        let builder = Pipeline::builder(self.source)
+        // A dry run moves nobody's reports.
+        let hands_off = self
+            .dentrix
+            .filter(|_| mode == Mode::DryRun)
+            .and_then(|dentrix| dentrix.with_hands_off(true).build().ok());
+        let source = match hands_off {
+            Some(dentrix) => Arc::new(dentrix),
+            None => self.source,
+        };
+        let builder = Pipeline::builder(source)
             .policy(self.policy)
             .sink(Arc::new(self.sink))
             .state(Arc::clone(store))

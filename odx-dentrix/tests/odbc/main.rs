@@ -21,3 +21,4 @@ mod rig;
 mod rows;
 mod server;
 mod sqlite;
+mod whole;
