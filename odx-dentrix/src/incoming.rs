@@ -21,6 +21,9 @@ const UNFINISHED: u32 = 30;
 /// More rows than this in one report are refused.
 const MOST_ROWS: u64 = 200_000;
 
+/// So many of the last reports show one of each kind.
+const LAST: usize = 9;
+
 /// A report that was read.
 #[derive(Debug)]
 struct Found {
@@ -63,6 +66,13 @@ impl Dentrix {
                 // Whoever writes it may only be pausing.
                 Err(why) if why.class == Class::Incomplete && is_young(settings, &file, now) => {}
                 Err(why) if is_silent(&why) => open.push((file, why)),
+                // Once may be the machine's fault; twice is the file's, and costs that file and no other.
+                Err(why)
+                    if is_of_the_reader(&why)
+                        && self.again.lock().await.insert(file.hash.clone()) =>
+                {
+                    return Err(why.into());
+                }
                 Err(why) => return Err(self.hold(folder, &file, why)),
             }
         }
@@ -143,7 +153,8 @@ impl Dentrix {
         path: PathBuf,
         listed: bool,
     ) -> Result<Part, Failure> {
-        let (parts, notes) = self.run(&self.file_job(settings, path, listed)).await?;
+        let job = Job::File(self.file_job(settings, path, listed));
+        let (parts, notes) = self.run(&job).await?;
         for note in notes {
             tracing::warn!("{}: {note}", self.id());
         }
@@ -153,7 +164,12 @@ impl Dentrix {
             .ok_or_else(|| Failure::new(Class::NoReport, "the reader found no report in the file"))
     }
 
-    pub(crate) fn file_job(&self, settings: &ExportSettings, path: PathBuf, listed: bool) -> Job {
+    pub(crate) fn file_job(
+        &self,
+        settings: &ExportSettings,
+        path: PathBuf,
+        listed: bool,
+    ) -> FileJob {
         let columns = Table::ALL.map(|table| {
             let mut columns = self.settings.columns(table);
             if table == Table::Recalls && !listed {
@@ -161,7 +177,7 @@ impl Dentrix {
             }
             columns
         });
-        Job::File(FileJob {
+        FileJob {
             path,
             columns: columns.into(),
             encoding: settings.encoding.clone(),
@@ -169,7 +185,7 @@ impl Dentrix {
             max_rows: MOST_ROWS,
             require_footer: settings.require_footer,
             columns_only: false,
-        })
+        }
     }
 
     /// The last report of each kind, whether it was read before or not.
@@ -185,16 +201,15 @@ impl Dentrix {
         files.extend(folder.archived());
         files.sort_by_key(|(_, modified)| std::cmp::Reverse(*modified));
         let mut found: BTreeMap<Table, Part> = BTreeMap::new();
+        // Not every office exports every table: the archive is not searched to its end for what is not there.
+        files.truncate(LAST);
         for (path, _) in files {
             match self.read_file(settings, path, true).await {
                 Ok(part) => {
                     found.entry(part.table).or_insert(part);
                 }
-                Err(why) if why.class == Class::Busy || why.class == Class::Crashed => {
-                    return Err(why.into());
-                }
-                // What is still being written, or what the next pass will hold.
-                Err(_) => {}
+                Err(why) if why.class == Class::Incomplete => {}
+                Err(why) => return Err(why.into()),
             }
             if found.len() == Table::ALL.len() {
                 break;
@@ -208,17 +223,44 @@ impl Dentrix {
         let mut folder = self.folder.lock().await;
         let folder = folder.get_or_insert_with(|| Folder::new(settings));
         let looked = folder.look(self.now())?;
-        Ok(vec![format!(
+        let mut findings = vec![format!(
             "the folder can be read: {} reports are ready, {} are still being written",
             looked.ready.len(),
             looked.settling
-        )])
+        )];
+        let mut refused = None;
+        for file in &looked.ready {
+            let mut job = self.file_job(settings, file.path.clone(), true);
+            job.columns_only = true;
+            let mut take = |_| Ok(());
+            match self.settings.reader.read(&Job::File(job), &mut take).await {
+                Ok(()) => findings.push("a report that is ready can be read".to_owned()),
+                Err(why) => refused = Some(why),
+            }
+        }
+        match refused {
+            // Nothing at all can be read: that is no finding among others.
+            Some(why) if findings.len() == 1 => Err(why.into()),
+            Some(why) => {
+                findings.push(format!(
+                    "a report that is ready cannot be read: {}",
+                    why.what
+                ));
+                Ok(findings)
+            }
+            None => Ok(findings),
+        }
     }
 }
 
 fn is_young(settings: &ExportSettings, file: &ReadyFile, now: DateTime<Utc>) -> bool {
     let age = (now - file.modified).to_std().unwrap_or_default();
     age < settings.settle * UNFINISHED
+}
+
+/// The reader went, or took too long.
+const fn is_of_the_reader(why: &Failure) -> bool {
+    matches!(why.class, Class::Crashed | Class::Timeout)
 }
 
 /// The report would do, if another said who must not be contacted.

@@ -43,6 +43,9 @@ pub struct Dentrix {
     /// Where reports arrive, and which of them are still being written.
     #[cfg(feature = "exports")]
     pub(crate) folder: Mutex<Option<crate::exports::Folder>>,
+    /// Contents over which the reader broke before.
+    #[cfg(feature = "exports")]
+    pub(crate) again: Mutex<std::collections::BTreeSet<String>>,
     reads: AtomicU64,
     refused: AtomicU32,
 }
@@ -73,6 +76,8 @@ impl Dentrix {
             held: Mutex::new(None),
             #[cfg(feature = "exports")]
             folder: Mutex::new(None),
+            #[cfg(feature = "exports")]
+            again: Mutex::default(),
             reads: AtomicU64::new(0),
             refused: AtomicU32::new(0),
         }

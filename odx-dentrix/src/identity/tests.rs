@@ -53,7 +53,7 @@ fn without_a_day_of_birth_a_report_identifies_nobody() {
 }
 
 #[test]
-fn a_hundred_thousand_people_take_less_than_a_hundred_bytes_each() {
+fn people_take_less_than_a_hundred_bytes_each() {
     let mut gathering = People::gather(
         Identity::Chart,
         &Secret::new("k"),

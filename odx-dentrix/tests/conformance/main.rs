@@ -1,4 +1,5 @@
-//! The adapter passes the checks that every adapter passes, against an office whose rows are in memory.
+//! The adapter passes the checks that every adapter passes, against an office whose rows are in memory and
+//! against one that exports them.
 //!
 //! What differs here: rows carry no id of a recall, so a recall is known by its patient and its continuing care type;
 //! the office below writes each recall with a type of its own and gives it back under the name that the checks gave it.
@@ -11,6 +12,8 @@
 )]
 
 mod office;
+#[cfg(feature = "exports")]
+mod reports;
 mod rows;
 
 use std::sync::{Arc, Mutex};
@@ -147,3 +150,11 @@ impl Reader for Memory {
 }
 
 odx_core::source_conformance!(Office<Memory>);
+
+#[cfg(feature = "exports")]
+mod exported {
+    use crate::office::Office;
+    use crate::reports::Reports;
+
+    odx_core::source_conformance!(Office<Reports>);
+}

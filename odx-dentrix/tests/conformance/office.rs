@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use odx_core::model::{
     AppointmentStatus, PatientStatus, Permission, Recall, Record, RecordKey, RecordKind,
 };
-use odx_core::source::{Capabilities, Change, Extent, Page, PracticeSource, Probe, PullRequest};
+use odx_core::source::{
+    Capabilities, Change, Cursor, Extent, Page, PracticeSource, Probe, PullRequest,
+};
 use odx_core::testkit::conformance::{SourceHarness, Supported};
 use odx_core::testkit::{self, SourceFault};
 use odx_core::{Office as Practice, OfficeId, PatientKey, RecallKey, Result, Secret, SourceId};
@@ -30,11 +32,25 @@ pub(crate) trait Books: Clone + Send + Sync + 'static {
     /// Reads so far.
     fn reads(&self) -> u64;
     fn reader(&self) -> Arc<dyn Reader>;
-    fn connection(&self) -> String {
-        format!("DSN=c-treeACE ODBC Driver;Database=DentrixSQL;UID=odx;PWD={PASSWORD}")
+    /// How such an office is read.
+    fn way(&self) -> Way {
+        let connection =
+            format!("DSN=c-treeACE ODBC Driver;Database=DentrixSQL;UID=odx;PWD={PASSWORD}");
+        Way::Odbc(OdbcSettings::new(Secret::new(connection)))
     }
-    fn settings(&self) -> OdbcSettings {
-        OdbcSettings::new(Secret::new(self.connection()))
+    /// Before every pass.
+    fn publish(&self) {}
+    /// What such an office lists whole.
+    fn kinds() -> Vec<RecordKind> {
+        vec![
+            RecordKind::Patient,
+            RecordKind::Recall,
+            RecordKind::Appointment,
+        ]
+    }
+    /// Whether such an office can fail like this.
+    fn can_meet(_: SourceFault) -> bool {
+        true
     }
 }
 
@@ -66,7 +82,7 @@ impl<B: Books> Named<B> {
     fn inner(&self) -> Arc<Dentrix> {
         let mut inner = self.inner.lock().unwrap();
         if self.books.is_broken() {
-            *inner = Arc::new(adapter(self.books.settings(), self.books.reader()));
+            *inner = Arc::new(adapter(self.books.way(), self.books.reader()));
         }
         Arc::clone(&inner)
     }
@@ -99,10 +115,15 @@ impl<B: Books> PracticeSource for Named<B> {
     }
 
     async fn probe(&self) -> Result<Probe> {
+        self.books.publish();
         self.inner().probe().await
     }
 
     async fn pull(&self, req: PullRequest) -> Result<Page> {
+        let begins = |cursor: &Cursor| !cursor.as_str().contains("\"pass\"");
+        if req.cursor.as_ref().is_none_or(begins) {
+            self.books.publish();
+        }
         let mut page = self.inner().pull(req).await?;
         let changes = page.changes.into_iter();
         page.changes = changes.map(|change| named(&self.names, change)).collect();
@@ -110,6 +131,7 @@ impl<B: Books> PracticeSource for Named<B> {
     }
 
     async fn refresh(&self, patient: &PatientKey) -> Result<Vec<Change>> {
+        self.books.publish();
         let about = self.inner().refresh(patient).await?;
         let about = about.into_iter();
         Ok(about.map(|change| named(&self.names, change)).collect())
@@ -129,7 +151,7 @@ fn place(key: &RecordKey) -> (Table, String) {
     (table, key.native().to_owned())
 }
 
-fn adapter(way: OdbcSettings, reader: Arc<dyn Reader>) -> Dentrix {
+fn adapter(way: Way, reader: Arc<dyn Reader>) -> Dentrix {
     let office = Practice::new(
         OfficeId::new("main-st").unwrap(),
         "Canyon View Dental",
@@ -138,7 +160,7 @@ fn adapter(way: OdbcSettings, reader: Arc<dyn Reader>) -> Dentrix {
     Dentrix::builder(
         SourceId::new(SYSTEM, "main-st").unwrap(),
         office,
-        Way::Odbc(way),
+        way,
         reader,
     )
     .with_identity(Identity::Id)
@@ -158,7 +180,7 @@ impl<B: Books> Office<B> {
         let patient = testkit::patient(recall.patient.native());
         let (table, row) = rows::of(&Record::Patient(patient));
         alone.write(table, "1", row);
-        let source = adapter(alone.settings(), alone.reader());
+        let source = adapter(alone.way(), alone.reader());
         let about = source.refresh(&recall.patient).await.unwrap();
         let made = about.iter().find_map(|change| match change {
             Change::Upsert(Record::Recall(recall)) => Some(recall.key.native().to_owned()),
@@ -179,7 +201,7 @@ impl<B: Books> SourceHarness for Office<B> {
     }
 
     fn source(&self) -> Arc<dyn PracticeSource> {
-        let source = adapter(self.books.settings(), self.books.reader());
+        let source = adapter(self.books.way(), self.books.reader());
         Arc::new(Named {
             id: source.id().clone(),
             books: self.books.clone(),
@@ -211,6 +233,9 @@ impl<B: Books> SourceHarness for Office<B> {
         match fault {
             SourceFault::Forgot => Supported::No("positions are ours: the office remembers none"),
             SourceFault::SlowDown(_) => Supported::No("a database asks nobody for a slower pace"),
+            fault if !B::can_meet(fault) => Supported::No(
+                "a folder of reports takes no key, and what is no report is put aside",
+            ),
             fault => {
                 self.books.break_after(good, Some(fault));
                 Supported::Yes
@@ -235,6 +260,10 @@ impl<B: Books> SourceHarness for Office<B> {
         row.insert(field, Some(spoiled.to_owned()));
         self.books.write(table, record.native(), row);
         Supported::Yes
+    }
+
+    fn kinds(&self) -> Vec<RecordKind> {
+        B::kinds()
     }
 
     fn extent_of_changes(&self) -> Extent {
