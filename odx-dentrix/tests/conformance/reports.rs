@@ -115,7 +115,8 @@ impl Books for Reports {
         let mut inner = self.0.lock().unwrap();
         inner.printed += 1;
         for table in [Table::Patients, Table::Recalls] {
-            let name = format!("{}-{}.csv", table.name(), inner.printed);
+            // Over the one before, if nobody has read that.
+            let name = format!("{}.csv", table.name());
             let text = report(&inner.rows, table, inner.printed);
             std::fs::write(inner.folder.path().join(name), text).unwrap();
         }
