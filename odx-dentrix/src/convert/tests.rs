@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use odx_core::Secret;
-use odx_core::model::{Patient, Record};
+use odx_core::model::{Channel, Patient, PatientStatus, Record};
 use serde_json::Value;
 
 use super::privacy::Privacy;
@@ -253,4 +253,163 @@ fn near_duplicates_keep_their_keys_whatever_their_order() {
     assert_eq!(first, keys(&[other, one.clone()]));
     assert_eq!(first.len(), 2);
     assert!(first.is_superset(&keys(&[one])));
+}
+
+fn reason(change: &Change) -> String {
+    match change {
+        Change::Unreadable(bad) => bad.reason.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn base() -> Vec<(Field, &'static str)> {
+    vec![
+        (Field::Chart, "MA0101"),
+        (Field::LastName, "Canaria"),
+        (Field::FirstName, "Wilhelmina"),
+        (Field::BirthDate, "1979-04-12"),
+        (Field::Privacy, "0"),
+        (Field::Status, "1"),
+    ]
+}
+
+fn with(field: Field, text: &'static str) -> Row {
+    let mut fields = base();
+    fields.retain(|(known, _)| *known != field);
+    fields.push((field, text));
+    row(&fields)
+}
+
+#[test]
+fn a_status_is_a_code_or_a_word_and_nobody_guesses_another() {
+    for (text, status) in [
+        ("1", PatientStatus::Active),
+        ("Patient", PatientStatus::Active),
+        ("2.0", PatientStatus::NonPatient),
+        ("Non-Patient   ", PatientStatus::NonPatient),
+        ("3", PatientStatus::Inactive),
+        ("ARCHIVED", PatientStatus::Archived),
+    ] {
+        let row = with(Field::Status, text);
+        assert_eq!(
+            patient(&people(&[row.clone()]), &row).status,
+            status,
+            "{text}"
+        );
+    }
+    for text in ["5", "Friend", " "] {
+        let row = with(Field::Status, text);
+        let change = convert().patient(&people(&[row.clone()]), &row).unwrap();
+        assert!(reason(&change).starts_with("status "), "{text}");
+    }
+}
+
+#[test]
+fn a_disclosure_restriction_closes_and_a_number_that_nobody_can_dial_is_none() {
+    let row = with(Field::Privacy, "4");
+    assert_eq!(
+        patient(&people(&[row.clone()]), &row).status,
+        PatientStatus::Archived
+    );
+    for text in ["(000)000-0000", "555-0109", "call Ellen"] {
+        let row = with(Field::MobilePhone, text);
+        assert_eq!(
+            patient(&people(&[row.clone()]), &row).mobile,
+            None,
+            "{text}"
+        );
+    }
+    let row = with(Field::MobilePhone, "8015550113.0");
+    let mobile = patient(&people(&[row.clone()]), &row).mobile.unwrap();
+    assert_eq!(mobile.e164().expose(), "+18015550113");
+}
+
+#[test]
+fn what_is_wrong_with_a_row_is_said_without_a_word_of_it() {
+    for (field, text) in [
+        (Field::BirthDate, "12.13.c4nary"),
+        (Field::Status, "c4nary"),
+        (Field::FirstVisit, "c4nary"),
+    ] {
+        let row = with(field, text);
+        let change = convert().patient(&people(&[row.clone()]), &row).unwrap();
+        let told = reason(&change);
+        assert!(
+            !told.contains("c4nary") && !told.contains("Canaria"),
+            "{told}"
+        );
+        assert!(!format!("{row:?}").contains("c4nary"));
+    }
+}
+
+#[test]
+fn several_rows_of_one_person_are_one_and_the_strictest_privacy_counts() {
+    let rows = [
+        with(Field::Privacy, "0"),
+        with(Field::Privacy, "16"),
+        with(Field::Privacy, "8"),
+    ];
+    let people = people(&rows);
+    let one = |order: &[usize]| {
+        let mut all = OnePerPerson::default();
+        for place in order {
+            all.add(convert().patient(&people, &rows[*place]).unwrap());
+        }
+        all.into_changes().collect::<Vec<_>>()
+    };
+    let made = one(&[0, 1, 2]);
+    assert_eq!(made.len(), 1);
+    assert_eq!(made, one(&[2, 1, 0]));
+    let Change::Upsert(Record::Patient(patient)) = &made[0] else {
+        panic!("{made:?}");
+    };
+    let denied: Vec<_> = patient.consent.iter().map(|said| said.channel).collect();
+    assert!(denied.contains(&Channel::Sms) && denied.contains(&Channel::Email));
+    assert!(!denied.contains(&Channel::Voice));
+}
+
+#[test]
+fn only_types_that_mean_a_recall_are_recalls() {
+    let people = people(&[row(&base())]);
+    let recall = |types: &[&str], kind: &str| {
+        let types: Vec<String> = types.iter().map(|one| (*one).to_owned()).collect();
+        let convert = Convert::new(today(), None, &types);
+        let mut fields = base();
+        fields.extend([(Field::RecallType, kind), (Field::DueDate, "11/20/2025")]);
+        let row = row(&fields);
+        let mut twins = Twins::default();
+        twins.add(&convert, &people, &row);
+        convert.recall(&people, &twins.finish(), &row)
+    };
+    for kind in ["PROPHY", "prophy       "] {
+        assert!(
+            matches!(recall(&["Prophy"], kind), Made::Change(_)),
+            "{kind}"
+        );
+    }
+    let other = Made::LeftOut(LeftOut::OtherType);
+    assert_eq!(recall(&["PROPHY"], "COLLECTIONS"), other);
+    assert!(matches!(recall(&[], "COLLECTIONS"), Made::Change(_)));
+}
+
+#[test]
+fn a_recall_without_a_day_is_none_that_is_due_and_a_bad_day_is_no_day() {
+    let people = people(&[row(&base())]);
+    let due = |text: &'static str| {
+        let mut fields = base();
+        fields.extend([(Field::RecallType, "FMX"), (Field::DueDate, text)]);
+        let row = row(&fields);
+        let mut twins = Twins::default();
+        twins.add(&convert(), &people, &row);
+        match convert().recall(&people, &twins.finish(), &row) {
+            Made::Change(Change::Upsert(Record::Recall(recall))) => Ok(recall.due),
+            Made::Change(change) => Err(reason(&change)),
+            other => panic!("{other:?}"),
+        }
+    };
+    for text in ["", "0000-00-00", "1700-03-01"] {
+        assert_eq!(due(text), Ok(None), "{text}");
+    }
+    assert_eq!(due("11/20/25"), Ok(NaiveDate::from_ymd_opt(2025, 11, 20)));
+    assert!(due("someday").unwrap_err().starts_with("due_date "));
 }

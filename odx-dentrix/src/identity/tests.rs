@@ -108,3 +108,95 @@ fn a_row_of_the_database_finds_its_person_by_id_and_a_child_its_guarantor() {
     let nobody = row(&[(Field::PatientId, "0")]);
     assert_eq!(people.whose(Table::Appointments, &nobody), Whose::NotOnFile);
 }
+
+#[test]
+fn by_id_people_are_called_as_the_practice_calls_them() {
+    let rows = [
+        row(&[
+            (Field::PatientGuid, "d3470065-5d1c"),
+            (Field::PatientId, "101"),
+            (Field::Privacy, "0"),
+        ]),
+        row(&[
+            (Field::PatientGuid, ""),
+            (Field::PatientId, "102"),
+            (Field::GuarantorId, "101"),
+            (Field::Privacy, "0"),
+        ]),
+        row(&[(Field::Chart, "MA0103"), (Field::Privacy, "0")]),
+    ];
+    let mut gathering = People::gather(
+        Identity::Id,
+        &Secret::new("k"),
+        crate::convert::tests::today(),
+    );
+    rows.iter().for_each(|row| gathering.add(row));
+    let people = gathering.finish();
+    let key = |row| match people.of_patient(row) {
+        Whose::Of(person) => (
+            people.key(person).native().to_owned(),
+            people.household(person).native().to_owned(),
+        ),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(key(&rows[0]).0, "d3470065-5d1c");
+    assert_eq!(
+        key(&rows[1]),
+        ("102".to_owned(), "d3470065-5d1c".to_owned())
+    );
+    assert!(matches!(
+        people.of_patient(&rows[2]),
+        Whose::Unidentified(_)
+    ));
+}
+
+#[test]
+fn in_reports_a_guarantor_is_found_by_a_name_that_only_one_person_has() {
+    let person = |chart, last, first, born, guarantor| {
+        row(&[
+            (Field::Chart, chart),
+            (Field::LastName, last),
+            (Field::FirstName, first),
+            (
+                Field::MiddleInitial,
+                if born < "05" || last == "Smith" {
+                    "A"
+                } else {
+                    ""
+                },
+            ),
+            (Field::BirthDate, born),
+            (Field::GuarantorName, guarantor),
+            (Field::Privacy, "0"),
+        ])
+    };
+    let rows = [
+        person(
+            "MA0101",
+            "Marchetti",
+            "Linda",
+            "04/12/1979",
+            "Marchetti, Linda A",
+        ),
+        person(
+            "MA0103",
+            "Marchetti",
+            "Sofia",
+            "06/05/2012",
+            "Marchetti, Linda A",
+        ),
+        person("SM0110", "Smith", "John", "01/15/1970", "Smith, John A"),
+        person("SM0112", "Smith", "John", "10/15/1970", "Smith, John A"),
+        person("SM0199", "Smith", "Kid", "10/15/2015", "Smith, John A"),
+    ];
+    let people = crate::convert::tests::people(&rows);
+    let household = |row| match people.of_patient(row) {
+        Whose::Of(person) => people.household(person),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(household(&rows[1]), household(&rows[0]));
+    // Two are called so: nobody knows which, and the child stands alone.
+    for john in &rows[2..4] {
+        assert_ne!(household(&rows[4]), household(john));
+    }
+}
