@@ -292,14 +292,16 @@ fn a_status_is_a_code_or_a_word_and_nobody_guesses_another() {
     ] {
         let row = with(Field::Status, text);
         assert_eq!(
-            patient(&people(&[row.clone()]), &row).status,
+            patient(&people(std::slice::from_ref(&row)), &row).status,
             status,
             "{text}"
         );
     }
     for text in ["5", "Friend", " "] {
         let row = with(Field::Status, text);
-        let change = convert().patient(&people(&[row.clone()]), &row).unwrap();
+        let change = convert()
+            .patient(&people(std::slice::from_ref(&row)), &row)
+            .unwrap();
         assert!(reason(&change).starts_with("status "), "{text}");
     }
 }
@@ -308,19 +310,21 @@ fn a_status_is_a_code_or_a_word_and_nobody_guesses_another() {
 fn a_disclosure_restriction_closes_and_a_number_that_nobody_can_dial_is_none() {
     let row = with(Field::Privacy, "4");
     assert_eq!(
-        patient(&people(&[row.clone()]), &row).status,
+        patient(&people(std::slice::from_ref(&row)), &row).status,
         PatientStatus::Archived
     );
     for text in ["(000)000-0000", "555-0109", "call Ellen"] {
         let row = with(Field::MobilePhone, text);
         assert_eq!(
-            patient(&people(&[row.clone()]), &row).mobile,
+            patient(&people(std::slice::from_ref(&row)), &row).mobile,
             None,
             "{text}"
         );
     }
     let row = with(Field::MobilePhone, "8015550113.0");
-    let mobile = patient(&people(&[row.clone()]), &row).mobile.unwrap();
+    let mobile = patient(&people(std::slice::from_ref(&row)), &row)
+        .mobile
+        .unwrap();
     assert_eq!(mobile.e164().expose(), "+18015550113");
 }
 
@@ -332,7 +336,9 @@ fn what_is_wrong_with_a_row_is_said_without_a_word_of_it() {
         (Field::FirstVisit, "c4nary"),
     ] {
         let row = with(field, text);
-        let change = convert().patient(&people(&[row.clone()]), &row).unwrap();
+        let change = convert()
+            .patient(&people(std::slice::from_ref(&row)), &row)
+            .unwrap();
         let told = reason(&change);
         assert!(
             !told.contains("c4nary") && !told.contains("Canaria"),
