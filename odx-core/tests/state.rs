@@ -156,7 +156,7 @@ const LATER_COLUMNS: &str = "ALTER TABLE record DROP COLUMN told; \
     DROP INDEX suppression_digest; \
     ALTER TABLE source DROP COLUMN outreach; ALTER TABLE route DROP COLUMN brought; \
     ALTER TABLE suppression DROP COLUMN lifted_at; ALTER TABLE suppression DROP COLUMN lifted_why; \
-    ALTER TABLE parked DROP COLUMN since;";
+    ALTER TABLE parked DROP COLUMN since; ALTER TABLE ledger DROP COLUMN contact;";
 
 fn tables(db: &Connection) -> Vec<String> {
     let mut query = db
