@@ -25,7 +25,7 @@ query_timeout = "60s"
 wall_limit = "5m"
 max_rows = 200000
 allow_tutorial = false
-allowed_calls = ["admin.sp_getallpatientrecalls"]
+allowed_calls = ["admin.sp_getallpatientrecalls", "admin.sp_appointments"]
 [office.source.sql]
 recalls = "{call admin.sp_getallpatientrecalls()}"
 [office.source.columns.recalls]
