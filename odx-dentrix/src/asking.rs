@@ -34,7 +34,13 @@ impl Builder {
         let stamp = Parameter::Stamp(since);
         let mut statements = Vec::new();
         let book = settings.sql.get(&Table::Appointments);
-        let in_part = book.is_some_and(|sql| since.is_some() && asks_since(sql));
+        let in_part = match book {
+            Some(sql) if since.is_some() => {
+                let checked = guard::check(Table::Appointments, sql, &settings.allowed_calls)?;
+                matches!(checked.markers, 1 | 3)
+            }
+            _ => false,
+        };
         for (table, sql) in &settings.sql {
             // A procedure for all recalls of all patients is slow for the server (reference 6): only with everything.
             // And of a part of the book nobody can tell which recall is answered.
@@ -69,11 +75,6 @@ impl Builder {
         }
         Ok(statements)
     }
-}
-
-/// The text takes the time of the last change.
-fn asks_since(sql: &str) -> bool {
-    matches!(sql.matches('?').count(), 1 | 3)
 }
 
 impl OdbcSettings {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
+use crate::convert::hex;
 use crate::table::{Field, Table};
 
 /// Names under which a field is accepted, the first that is there counts.
@@ -338,10 +339,7 @@ fn alike(one: &[char], other: &[char]) -> usize {
 pub fn fingerprint(header: &[String]) -> String {
     let names: Vec<String> = header.iter().map(|name| folded(name)).collect();
     let hash = sha2::Sha256::digest(names.join("\u{1f}").as_bytes());
-    hash.iter().take(8).fold(String::new(), |mut text, byte| {
-        text.push_str(&format!("{byte:02x}"));
-        text
-    })
+    hex(hash.get(..8).unwrap_or_default())
 }
 
 type Defaults = (

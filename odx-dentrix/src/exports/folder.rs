@@ -13,6 +13,7 @@ use odx_core::{Error, ErrorKind, Result};
 use sha2::Digest as _;
 
 use crate::config::ExportSettings;
+use crate::convert::hex;
 
 /// A folder of exports.
 #[derive(Clone)]
@@ -353,10 +354,6 @@ fn open_alone(path: &Path) -> std::io::Result<std::fs::File> {
         options.share_mode(0);
     }
     options.open(path)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Names the folder, never a file in it.
